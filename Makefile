@@ -1,0 +1,47 @@
+# make demo     install what is missing, build, then convert, quantize, generate and verify a tiny real model
+# make test     the test suite, in release
+# make models   fetch the real models that `check` and `bench` use (98 MB)
+# make check    everything against independent implementations, on a real model (Python in .venv)
+# make format   format the sources in place
+# make lint     what the formatter and the census would object to
+# make bench    time the kernels and the river, beside their peers
+# make docs     build the documentation into .build/docs, warnings as errors
+# make census   lines per room, and the longest files
+
+.PHONY: demo test models check format lint bench docs census
+sources := Sources Tests Package.swift
+
+demo: install
+	swift build -c release --product karat
+	scripts/demo
+
+test: install
+	swift test -c release
+
+models:
+	scripts/models
+
+check: install models
+	scripts/python
+	scripts/check
+
+format:
+	swift format --in-place --recursive $(sources)
+
+lint:
+	swift format lint --strict --recursive $(sources)
+	scripts/census --check
+
+bench: install models
+	swift build -c release --product karat
+	.build/release/karat bench
+
+docs:
+	scripts/docs
+
+census:
+	scripts/census
+
+.PHONY: install
+install:
+	@scripts/install

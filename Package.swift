@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One target per room, in the order data passes through them: see docs/architecture.md.
+// Folders carry the short name (Sources/Bytes), targets a prefix (KaratBytes), because module
+// names are global to everyone who depends on this package.
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+  .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+  .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(
+    name: name == "Karat" ? name : "Karat\(name)",
+    dependencies: dependencies,
+    path: "Sources/\(name)",
+    swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: "Karat\(name)Tests",
+    dependencies: dependencies,
+    path: "Tests/\(name)Tests",
+    swiftSettings: settings)
+}
+
+let package = Package(
+  name: "karat",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Karat", targets: ["Karat"]),
+    .executable(name: "karat", targets: ["KaratCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+  ],
+  targets: [
+    .target(name: "CKernels", path: "Sources/CKernels"),
+    .systemLibrary(name: "COpenBLAS", path: "Sources/COpenBLAS", pkgConfig: "openblas"),
+    room("Bytes", [.product(name: "Crypto", package: "swift-crypto")]),
+    room("Tensors"),
+    room("Checkpoints", ["KaratBytes", "KaratTensors"]),
+    room("Tokenizers", ["KaratBytes"]),
+    room("Kernels", ["CKernels", "COpenBLAS", "KaratTensors"]),
+    room("Graphs", ["KaratKernels", "KaratTensors"]),
+    room("Architectures", ["KaratBytes", "KaratGraphs", "KaratTensors"]),
+    room(
+      "Models",
+      [
+        "KaratArchitectures", "KaratBytes", "KaratCheckpoints", "KaratGraphs", "KaratKernels",
+        "KaratTensors", "KaratTokenizers",
+      ]),
+    room("Engine", ["KaratGraphs", "KaratKernels", "KaratTensors"]),
+    room("Datasets", ["KaratBytes"]),
+    room(
+      "Passes",
+      [
+        "KaratBytes", "KaratDatasets", "KaratEngine", "KaratGraphs", "KaratKernels", "KaratTensors",
+        "Yams",
+      ]),
+    room(
+      "Verification",
+      [
+        "KaratBytes", "KaratDatasets", "KaratEngine", "KaratGraphs", "KaratKernels",
+        "KaratTensors",
+      ]),
+    room(
+      "Karat",
+      [
+        "KaratArchitectures", "KaratBytes", "KaratCheckpoints", "KaratDatasets", "KaratEngine",
+        "KaratGraphs", "KaratModels", "KaratPasses", "KaratTensors", "KaratTokenizers",
+        "KaratVerification",
+      ]),
+    .executableTarget(
+      name: "KaratCLI",
+      dependencies: ["Karat", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Sources/CLI",
+      swiftSettings: settings),
+  ]
+)

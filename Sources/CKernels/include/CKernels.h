@@ -1,0 +1,197 @@
+#ifndef KARAT_CKERNELS_H
+#define KARAT_CKERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// SIMD kernels on contiguous row-major memory. Every operation is written once, on vectors of the
+// width of an instruction set (kernels/*.h), and compiled once for each instruction set
+// (baseline.c, avx2.c, avx512.c); only the integer matrix product is written anew for each.
+// A kernel works on one tile in one thread; the caller splits the work.
+
+#pragma clang assume_nonnull begin
+
+/// Instruction sets in ascending order of preference.
+typedef enum karat_instruction_set {
+  /// Plain C: SSE2 on x86-64, NEON on ARM.
+  KARAT_BASELINE = 0,
+  /// AVX2, FMA.
+  KARAT_AVX2 = 1,
+  /// AVX-512 F, BW, DQ, VL and VNNI.
+  KARAT_AVX512 = 2,
+} karat_instruction_set;
+
+/// How numbers of 16 and 8 bits are coded.
+typedef enum karat_float_format {
+  KARAT_F16 = 0,
+  KARAT_BF16 = 1,
+  KARAT_F8_E4M3 = 2,
+  KARAT_F8_E5M2 = 3,
+  KARAT_F8_E4M3FNUZ = 4,
+  KARAT_F8_E5M2FNUZ = 5,
+} karat_float_format;
+
+/// Outputs of one panel of packed INT8 weights; see `karat_pack_panel`.
+#define KARAT_PANEL_OUTPUTS 32
+
+/// Most panels of one call of an integer product.
+#define KARAT_PANELS_AT_A_TIME 64
+
+/// Consecutive inputs of one output that lie together in a panel.
+#define KARAT_PANEL_INPUTS 4
+
+/// Most inputs and outputs that `linear_tile` packs at a time.
+#define KARAT_INPUT_BLOCK 640
+#define KARAT_OUTPUT_BLOCK 96
+
+/// Keys of one packed block of attention; see `pack_keys`.
+#define KARAT_KEY_BLOCK 64
+
+/// What the size of a packed value is a multiple of; see `pack_values`.
+#define KARAT_VALUE_STEP 16
+
+/// A product of unsigned activations and packed signed weights, and how it becomes float32.
+typedef struct karat_integer_product {
+  /// Activation codes [rows, inputs].
+  const uint8_t *x;
+  size_t inputs;
+  /// One panel for every 32 outputs, the last one filled up with zeros.
+  const int8_t *panels;
+  /// Sum of each output's weights [outputs].
+  const int32_t *row_sums;
+  /// Step of each output's weights [outputs].
+  const float *weight_scales;
+  /// [outputs] or null.
+  const float *_Nullable bias;
+  /// Step of the activations, and the code that stands for zero.
+  float scale;
+  int32_t zero_point;
+  /// Elements from one row of the result to the next.
+  size_t outputs;
+} karat_integer_product;
+
+/// One (batch, key/value head) of attention: what all its tiles of queries share.
+typedef struct karat_attention {
+  size_t queries, keys, heads, key_value_heads, head_size, value_size;
+  float scale;
+  bool causal;
+  /// A query at position p sees keys above p - window; 0: all.
+  size_t window;
+} karat_attention;
+
+/// What one pass over two rows of logits finds.
+typedef struct karat_logit_comparison {
+  double reference_log_sum_exp, candidate_log_sum_exp;
+  /// Kullback-Leibler divergence of the candidate from the reference, nats.
+  double divergence;
+  size_t reference_argmax, candidate_argmax;
+} karat_logit_comparison;
+
+/// Extremes of a run of floats, NaN left out.
+typedef struct karat_extremes {
+  float minimum, maximum;
+  bool finite;
+} karat_extremes;
+
+/// The operations of one instruction set.
+typedef struct karat_kernels {
+  karat_instruction_set instruction_set;
+
+  // Rows of floats.
+  void (*rms_norm)(
+    const float *x, size_t rows, size_t features, const float *weight, float epsilon, float *out);
+  /// x, out [positions, heads, head_size]; cosines, sines [positions, head_size / 2].
+  void (*rope)(
+    const float *x, size_t positions, size_t heads, size_t head_size, const float *cosines,
+    const float *sines, float *out);
+  void (*swiglu)(const float *gate, const float *up, size_t count, float *out);
+  void (*add)(const float *a, const float *b, size_t count, float *out);
+  /// e^x, relative error below 2e-7.
+  void (*exponential)(const float *x, size_t count, float *out);
+
+  /// out[r, o] = x[r] . weight[o] + bias[o] for at most 4 rows; out rows lie `stride` apart.
+  void (*linear_few_rows)(
+    const float *x, size_t rows, size_t inputs, const float *weight, size_t outputs,
+    const float *_Nullable bias, float *out, size_t stride);
+
+  /// The same for many rows and at most 96 outputs; `scratch` holds `linear_scratch` floats.
+  void (*linear_tile)(
+    const float *x, size_t rows, size_t inputs, const float *weight, size_t outputs,
+    const float *_Nullable bias, float *out, size_t stride, float *scratch);
+  size_t (*linear_scratch)(size_t rows, size_t outputs);
+
+  // Attention.
+  /// Packs up to 64 keys [count, head_size] as [head_size, 64], zeros beyond count.
+  void (*pack_keys)(
+    const float *keys, size_t count, size_t stride, size_t head_size, float *packed);
+  /// Packs up to 64 values [count, value_size] as [64, value_size rounded up to 16], zeros beyond.
+  void (*pack_values)(
+    const float *values, size_t count, size_t stride, size_t value_size, float *packed);
+  /// Floats of scratch that `attention_tile` needs for this many queries.
+  size_t (*attention_scratch)(const karat_attention *attention, size_t queries);
+  /// Queries [first, first + count) of all heads of one group. q and out stand at the group's first
+  /// head of query 0; packed_keys and packed_values hold all blocks of 64, one after the other.
+  void (*attention_tile)(
+    const karat_attention *attention, const float *q, size_t first, size_t count,
+    const float *packed_keys, const float *packed_values, float *out, float *scratch);
+  /// The same for one query on keys and values as they lie; scratch holds `keys` floats.
+  void (*attention_row)(
+    const karat_attention *attention, const float *q, size_t query, const float *keys,
+    const float *values, float *out, float *scratch);
+
+  // Integers.
+  void (*quantize)(
+    const float *x, size_t count, float scale, uint8_t zero_point, uint8_t *out);
+  void (*quantize_row)(const float *x, size_t count, float scale, float limit, int8_t *out);
+  void (*dequantize_row)(const int8_t *codes, size_t count, float scale, float *out);
+  /// Rows [row, row + rows) by panels [panel, panel + panels) as float32 [rows, outputs].
+  void (*integer_linear)(
+    const karat_integer_product *product, size_t row, size_t rows, size_t panel, size_t panels,
+    float *out);
+  /// The same, the accumulators themselves.
+  void (*integer_accumulate)(
+    const karat_integer_product *product, size_t row, size_t rows, size_t panel, size_t panels,
+    int32_t *out);
+
+  // Statistics.
+  karat_logit_comparison (*compare_logits)(
+    const float *reference, const float *candidate, size_t count);
+  double (*log_sum_exp)(const float *x, size_t count);
+  size_t (*argmax)(const float *x, size_t count);
+  karat_extremes (*extremes)(const float *x, size_t count);
+  float (*absolute_maximum)(const float *x, size_t count);
+  /// maxima[c] = max(maxima[c], |x[r, c]|) for `columns` columns of rows `stride` apart.
+  void (*column_absolute_maxima)(
+    const float *x, size_t rows, size_t columns, size_t stride, float *maxima);
+  void (*histogram)(
+    const float *x, size_t count, float lower, float upper, size_t bins, uint64_t *into);
+  double (*squared_difference)(const float *a, const float *b, size_t count);
+
+  // Casts.
+  void (*to_float32)(const void *source, karat_float_format format, size_t count, float *out);
+  /// F16, BF16, F8_E4M3 and F8_E5M2 only.
+  void (*from_float32)(const float *x, karat_float_format format, size_t count, void *out);
+} karat_kernels;
+
+/// The best instruction set of this processor.
+karat_instruction_set karat_detected_instruction_set(void);
+
+/// The operations in use: the best of this processor, or what the environment variable KARAT_ISA
+/// (scalar, avx2, avx512) allows.
+const karat_kernels *karat_active(void);
+
+/// Puts an instruction set in use, at most the detected one; returns the one now in use.
+karat_instruction_set karat_set_instruction_set(karat_instruction_set level);
+
+/// The operations of an instruction set, at most the detected one.
+const karat_kernels *karat_kernels_for(karat_instruction_set level);
+
+/// Packs `count` (at most 32) rows of codes [count, inputs] into one panel
+/// [inputs / 4 rounded up, 32, 4], zeros where there is no code, and sums each row.
+void karat_pack_panel(
+  const int8_t *codes, size_t count, size_t inputs, int8_t *panel, int32_t *row_sums);
+
+#pragma clang assume_nonnull end
+
+#endif

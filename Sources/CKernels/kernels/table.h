@@ -1,0 +1,43 @@
+// All operations of one instruction set. The including file has set LANES, ROW_TILE, VECTOR_TILE,
+// the compiler's target, KARAT_TABLE and KARAT_LEVEL, and has included its integer product.
+
+#include "attention.h"
+#include "casts.h"
+#include "integer_product.h"
+#include "linear.h"
+#include "logits.h"
+#include "rows.h"
+#include "statistics.h"
+#include "tables.h"
+
+const karat_kernels KARAT_TABLE = {
+  .instruction_set = KARAT_LEVEL,
+  .rms_norm = rms_norm,
+  .rope = rope,
+  .swiglu = swiglu,
+  .add = add,
+  .exponential = exponential,
+  .linear_scratch = linear_scratch,
+  .linear_tile = linear_tile,
+  .linear_few_rows = linear_few_rows,
+  .pack_keys = pack_keys,
+  .pack_values = pack_values,
+  .attention_scratch = attention_scratch,
+  .attention_tile = attention_tile,
+  .attention_row = attention_row,
+  .quantize = quantize,
+  .quantize_row = quantize_row,
+  .dequantize_row = dequantize_row,
+  .integer_linear = integer_linear,
+  .integer_accumulate = integer_accumulate,
+  .compare_logits = compare_logits,
+  .log_sum_exp = log_sum_exp,
+  .argmax = argmax,
+  .extremes = extremes,
+  .absolute_maximum = absolute_maximum,
+  .column_absolute_maxima = column_absolute_maxima,
+  .histogram = histogram,
+  .squared_difference = squared_difference,
+  .to_float32 = to_float32,
+  .from_float32 = from_float32,
+};

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Karat
+
+/// Options that every command which runs a model takes.
+struct RunOptions: ParsableArguments {
+  @Option(help: "How many threads to run on; the results are the same for any number.")
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads takes a number from 1.") }
+  }
+}
+
+/// Options of the text that models are compared on.
+struct WindowOptions: ParsableArguments {
+  @Option(help: "Tokens of one window.")
+  var window = 512
+
+  @Option(help: "How many windows to take at most, from the beginning of the text.")
+  var windows: Int?
+
+  func validate() throws {
+    guard window >= 2 else { throw ValidationError("--window takes a number from 2.") }
+    if let windows, windows < 1 { throw ValidationError("--windows takes a number from 1.") }
+  }
+}
+
+/// Where a folder is written, and how.
+struct OutputOptions: ParsableArguments {
+  @Option(
+    help: "The most bytes of tensors in one file, such as 5GB or 200MB.",
+    transform: OutputOptions.byteCount)
+  var shardSize: Int?
+
+  @Flag(help: "Replace an output that Karat wrote before.")
+  var force = false
+
+  private static func byteCount(_ text: String) throws -> Int {
+    let units: [(String, Double)] = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1)]
+    let upper = text.uppercased()
+    let (suffix, factor) = units.first { upper.hasSuffix($0.0) } ?? ("", 1)
+    guard let number = Double(upper.dropLast(suffix.count)), number * factor >= 1,
+      number * factor < 1e18
+    else { throw ValidationError("--shard-size takes a size such as 5GB, not '\(text)'.") }
+    return Int(number * factor)
+  }
+}
+
+/// A fraction that may be written as a percentage.
+struct Percentage: ExpressibleByArgument {
+  let fraction: Double
+
+  init?(argument: String) {
+    let text = argument.hasSuffix("%") ? String(argument.dropLast()) : argument
+    guard let number = Double(text), number.isFinite, number >= 0 else { return nil }
+    fraction = argument.hasSuffix("%") ? number / 100 : number
+  }
+}
+
+/// The gate's verdict as an exit code.
+extension Verdict {
+  func end() throws {
+    switch self {
+    case .pass: return
+    case .fail: throw ExitCode(1)
+    case .undecided: throw ExitCode(3)
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import KaratBytes
+public import KaratTensors
+
+/// Opens checkpoints of every known format.
+public enum Checkpoint {
+  /// Opens a checkpoint file or a model folder.
+  ///
+  /// A file's format is told by its first bytes, whatever its name. In a folder, the tensors are
+  /// those of `model.safetensors.index.json`, else of `model.safetensors`, else of the only file
+  /// whose name ends as those of a known format do.
+  ///
+  /// - Parameters:
+  ///   - path: a file or a folder.
+  ///   - access: whether tensors are copied out of the files or lie in mapped memory.
+  /// - Returns: the tensors under the file's own names.
+  /// - Throws: `CheckpointError` where there is no checkpoint, or it breaks a rule of its format.
+  public static func open(
+    path: String,
+    access: FileAccess = .copied
+  ) throws(CheckpointError) -> any TensorSource {
+    let status = try CheckpointError.onFiles { () throws(FileError) in try FileStatus(of: path) }
+    guard status.kind == .folder else { return try openFile(path, access: access) }
+
+    let names = try CheckpointError.onFiles { () throws(FileError) in try Folder.names(in: path) }
+    if names.contains(ShardedSafetensors.indexName) {
+      return try ShardedSafetensors(
+        index: Folder.join(path, ShardedSafetensors.indexName),
+        access: access
+      )
+    }
+    return try openFile(Folder.join(path, try onlyFile(of: names, in: path)), access: access)
+  }
+
+  /// Tells the format of a file by its first bytes.
+  ///
+  /// - Throws: `CheckpointError` where it cannot be read or is of no known format.
+  public static func format(of path: String) throws(CheckpointError) -> CheckpointFormat {
+    let start = try CheckpointError.onFiles { () throws(FileError) in
+      let file = try ReadableFile(path)
+      return try file.bytes(0..<min(file.byteCount, CheckpointFormat.startByteCount))
+    }
+    guard let format = CheckpointFormat.all.first(where: { $0.recognizes(start) }) else {
+      let known = CheckpointFormat.all.map(\.name).joined(separator: ", ")
+      let found =
+        start.isEmpty
+        ? "it is empty"
+        : "it starts with the bytes "
+          + start.prefix(8).map { String($0, radix: 16) }.joined(separator: " ")
+      throw CheckpointError(
+        .malformed,
+        file: path,
+        "\(found); no known format does. Known are: \(known)."
+      )
+    }
+    return format
+  }
+
+  private static func openFile(
+    _ path: String,
+    access: FileAccess
+  ) throws(CheckpointError) -> any TensorSource {
+    try format(of: path).open(path, access)
+  }
+
+  private static func onlyFile(
+    of names: [String],
+    in folder: String
+  ) throws(CheckpointError) -> String {
+    if names.contains("model.safetensors") { return "model.safetensors" }
+    let endings = CheckpointFormat.all.map { ".\($0.fileExtension)" }
+    let candidates = names.filter { name in
+      !name.hasPrefix(".") && endings.contains { name.hasSuffix($0) }
+    }
+    guard let only = candidates.first, candidates.count == 1 else {
+      throw CheckpointError(
+        .missing,
+        file: folder,
+        candidates.isEmpty
+          ? "this folder holds no file that ends in \(endings.joined(separator: " or "))."
+          : "this folder holds \(candidates.count) checkpoints and no"
+            + " \(ShardedSafetensors.indexName). Name one of them: "
+            + candidates.prefix(5).joined(separator: ", ") + "."
+      )
+    }
+    return only
+  }
+}

@@ -1,0 +1,89 @@
+import KaratBytes
+import KaratTensors
+
+/// How GGUF names and arranges the tensors of a family of models, beside Hugging Face's way.
+///
+/// A new family is an entry in `all`; what most families share is in the two tables of names.
+struct GGUFArchitecture: Sendable {
+  /// The value of `general.architecture`, which also starts the keys of hyper-parameters.
+  let name: String
+  /// `architectures` of config.json.
+  let className: String
+  /// Names of a block's parts beyond the shared ones: GGUF's and Hugging Face's.
+  var blockParts: [String: String] = [:]
+  /// Whether the rows of queries and keys lie pair by pair, as llama.cpp rotates this family.
+  var hasPairedRows = false
+  /// What config.json says beside the shared hyper-parameters.
+  var constants: JSONObject = [:]
+
+  /// All families that are read.
+  static let all: [GGUFArchitecture] = [llama, qwen2, qwen3]
+
+  private static let llama = GGUFArchitecture(
+    name: "llama",
+    className: "LlamaForCausalLM",
+    hasPairedRows: true
+  )
+
+  private static let qwen2 = GGUFArchitecture(
+    name: "qwen2",
+    className: "Qwen2ForCausalLM",
+    constants: ["use_sliding_window": false]
+  )
+
+  private static let qwen3 = GGUFArchitecture(
+    name: "qwen3",
+    className: "Qwen3ForCausalLM",
+    blockParts: ["attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"],
+    constants: ["use_sliding_window": false]
+  )
+}
+
+extension GGUFArchitecture {
+  /// Names of parts outside the blocks: GGUF's and Hugging Face's.
+  private static let outerParts = [
+    "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
+  ]
+
+  /// Names of a block's parts: GGUF's and Hugging Face's.
+  private static let sharedBlockParts = [
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+  ]
+
+  /// The rotation's factors, which are a hyper-parameter at Hugging Face.
+  static let ropeFactors: TensorName = "rope_freqs.weight"
+
+  /// Hugging Face's name of a tensor, or nil where the family has none of that name.
+  func huggingFaceName(of name: TensorName) -> TensorName? {
+    let parts = name.text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    switch parts.count {
+    case 2:
+      return Self.outerParts[parts[0]].map { TensorName($0) / parts[1] }
+    case 4 where parts[0] == "blk":
+      guard let block = Int(parts[1]), String(block) == parts[1],
+        let part = Self.sharedBlockParts[parts[2]] ?? blockParts[parts[2]]
+      else { return nil }
+      return TensorName("model.layers.\(block).\(part).\(parts[3])")
+    default:
+      return nil
+    }
+  }
+
+  /// How many heads' rows lie pair by pair in a tensor, or nil where rows lie as they are.
+  func pairedHeads(of name: TensorName, _ parameters: GGUFHyperparameters) -> Int? {
+    guard hasPairedRows, name.text.hasPrefix("blk.") else { return nil }
+    switch name.text.split(separator: ".").dropFirst(2).first {
+    case "attn_q": return parameters.headCount
+    case "attn_k": return parameters.keyValueHeadCount
+    default: return nil
+    }
+  }
+}

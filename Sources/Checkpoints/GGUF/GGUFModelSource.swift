@@ -1,0 +1,112 @@
+public import KaratBytes
+public import KaratTensors
+
+/// The model in a GGUF file under the names and in the arrangement of Hugging Face.
+///
+/// Quantized blocks are decoded to float32 when a tensor is pulled; float types stay as they are.
+/// The rows of llama's queries and keys, which GGUF holds pair by pair, go back to their halves.
+public struct GGUFModelSource: TensorSource {
+  /// Hugging Face's names with types and shapes, in the order of the file.
+  public let manifest: Manifest
+  /// The hyper-parameters as the `config.json` of a model folder.
+  public let config: JSONValue
+  /// The typed values of the file, among them the tokenizer's under `tokenizer.ggml.`.
+  public var metadata: GGUFMetadata { file.metadata }
+
+  private struct Origin {
+    let name: TensorName
+    let pairedHeads: Int?
+  }
+  private let file: GGUFReader
+  private let origins: [TensorName: Origin]
+
+  /// Presents a GGUF file as a model.
+  ///
+  /// - Throws: `CheckpointError` where the architecture is not read, a hyper-parameter is missing,
+  ///   or a tensor has no place in the architecture.
+  public init(_ file: GGUFReader) throws(CheckpointError) {
+    let architecture = try Self.architecture(of: file)
+    let parameters = try GGUFHyperparameters(of: file, architecture.name)
+    var manifest = Manifest()
+    var origins: [TensorName: Origin] = [:]
+    for name in file.manifest.names where name != GGUFArchitecture.ropeFactors {
+      guard let info = file.manifest[name] else { continue }
+      guard let target = architecture.huggingFaceName(of: name) else {
+        throw CheckpointError(
+          .unsupported,
+          file: file.path,
+          tensor: name,
+          "the architecture '\(architecture.name)' has no tensor of this name here."
+        )
+      }
+      let heads = architecture.pairedHeads(of: name, parameters)
+      if let heads, info.shape.rank == 0 || info.shape[0] != heads * parameters.headSize {
+        throw CheckpointError(
+          .malformed,
+          file: file.path,
+          tensor: name,
+          "its shape is \(info.shape); \(heads) heads of \(parameters.headSize) rows were needed."
+        )
+      }
+      let dtype = info.dtype.isQuantizedBlock ? .f32 : info.dtype
+      manifest.set(target, TensorInfo(dtype, info.shape))
+      origins[target] = Origin(name: name, pairedHeads: heads)
+    }
+    config = try Self.config(of: file, architecture, parameters)
+    self.manifest = manifest
+    self.origins = origins
+    self.file = file
+  }
+
+  /// Reads a tensor, decodes it and arranges its rows.
+  ///
+  /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
+  public func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
+    guard let origin = origins[name] else { throw .missing(name, in: file.path) }
+    let tensor = dequantized(try file.tensor(origin.name))
+    return origin.pairedHeads.map { tensor.unpairingRows(heads: $0) } ?? tensor
+  }
+
+  private static func architecture(of file: GGUFReader) throws(CheckpointError) -> GGUFArchitecture
+  {
+    guard let name = file.metadata["general.architecture"]?.string else {
+      throw CheckpointError(
+        .missing,
+        file: file.path,
+        "there is no 'general.architecture', which names the model."
+      )
+    }
+    guard let architecture = GGUFArchitecture.all.first(where: { $0.name == name }) else {
+      let known = GGUFArchitecture.all.map(\.name).joined(separator: ", ")
+      throw CheckpointError(
+        .unsupported,
+        file: file.path,
+        "its architecture is \(TensorName(name).quoted); these are read: \(known)."
+      )
+    }
+    return architecture
+  }
+}
+
+extension Tensor {
+  /// Puts the rows of each head, which lie as pairs (0, n/2), (1, n/2 + 1), …, back in order.
+  ///
+  /// - Parameter heads: how many heads share the rows equally; a head's rows must be even in number.
+  /// - Returns: a tensor of the same type and shape.
+  fileprivate func unpairingRows(heads: Int) -> Tensor {
+    let rows = shape[0] / heads
+    let rowBytes = shape[0] == 0 ? 0 : byteCount / shape[0]
+    return Tensor(dtype, shape) { output in
+      withBytes { input in
+        for row in 0..<heads * rows {
+          let (head, place) = row.quotientAndRemainder(dividingBy: rows)
+          let (half, pair) = place.quotientAndRemainder(dividingBy: rows / 2)
+          let source = head * rows + pair * 2 + half
+          output[row * rowBytes..<(row + 1) * rowBytes].copyBytes(
+            from: input[source * rowBytes..<(source + 1) * rowBytes]
+          )
+        }
+      }
+    }
+  }
+}

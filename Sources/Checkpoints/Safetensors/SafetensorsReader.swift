@@ -1,0 +1,33 @@
+import KaratBytes
+public import KaratTensors
+
+/// The tensors of a safetensors file.
+public struct SafetensorsReader: TensorSource {
+  /// The header, checked.
+  public let header: SafetensorsHeader
+  /// Names, types and shapes in the order of the header, and the text under `__metadata__`.
+  public var manifest: Manifest { header.manifest }
+
+  private let file: CheckpointFile
+
+  /// Opens a file, and reads and checks its header.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - access: whether tensors are copied out of the file or lie in mapped memory.
+  /// - Throws: `CheckpointError` where the file cannot be read or breaks a rule of the format.
+  public init(_ path: String, access: FileAccess = .copied) throws(CheckpointError) {
+    file = try CheckpointFile(path, access: access)
+    header = try SafetensorsHeader(of: file)
+  }
+
+  /// Reads a tensor.
+  ///
+  /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
+  public func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
+    guard let info = manifest[name], let offset = header.offset(of: name) else {
+      throw .missing(name, in: file.path)
+    }
+    return try file.tensor(name, info, at: offset)
+  }
+}

@@ -1,0 +1,72 @@
+import KaratBytes
+public import KaratTensors
+
+/// Writes tensors into a safetensors file, one in memory at a time.
+///
+/// The file appears whole or not at all, and the same tensors always give the same bytes: those of
+/// the reference writer.
+public struct SafetensorsWriter: Sendable {
+  /// Text for `__metadata__`; Transformers wants `["format": "pt"]`.
+  public var metadata: [String: String]
+  /// Whether a file that is there may be replaced.
+  public var isReplacing: Bool
+  /// Called after each tensor with the number of its bytes.
+  public var onProgress: (@Sendable (Int) -> Void)?
+
+  /// Makes a writer.
+  public init(
+    metadata: [String: String] = [:],
+    replacing isReplacing: Bool = false,
+    onProgress: (@Sendable (Int) -> Void)? = nil
+  ) {
+    self.metadata = metadata
+    self.isReplacing = isReplacing
+    self.onProgress = onProgress
+  }
+
+  /// Writes all tensors of a source.
+  ///
+  /// - Throws: `CheckpointError` where the target exists and may not be replaced, the disk is full
+  ///   or fails, a tensor cannot be had, or the format cannot hold one; no file is left then.
+  public func write(_ source: some TensorSource, to path: String) throws(CheckpointError) {
+    try write(source.manifest.names, of: source, to: path)
+  }
+
+  /// Writes some tensors of a source.
+  func write(
+    _ names: [TensorName],
+    of source: some TensorSource,
+    to path: String
+  ) throws(CheckpointError) {
+    let layout = try SafetensorsLayout(names, of: source.manifest, metadata: metadata, file: path)
+    var file = try CheckpointError.onFiles { () throws(FileError) in
+      try AtomicFile(path, replacing: isReplacing)
+    }
+    try CheckpointError.onFiles { () throws(FileError) in
+      var length = UInt64(layout.header.count).littleEndian
+      try withUnsafeBytes(of: &length) { bytes throws(FileError) in try file.write(bytes) }
+      try file.write(layout.header)
+    }
+    for name in layout.names {
+      let tensor = try source.tensor(name)
+      guard TensorInfo(tensor.dtype, tensor.shape) == source.manifest[name] else {
+        throw CheckpointError(
+          .malformed,
+          file: path,
+          tensor: name,
+          "what came is \(tensor.dtype.rawValue) of shape \(tensor.shape); the manifest says"
+            + " otherwise."
+        )
+      }
+      try CheckpointError.onFiles { () throws(FileError) in
+        try tensor.withBytes { bytes throws(FileError) in try file.write(bytes) }
+      }
+      onProgress?(tensor.byteCount)
+    }
+    do throws(FileError) {
+      try file.commit()
+    } catch {
+      throw CheckpointError(error)
+    }
+  }
+}

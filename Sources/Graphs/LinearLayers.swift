@@ -1,0 +1,135 @@
+package import KaratTensors
+
+/// A linear layer of a graph: the unit that quantization works on.
+package struct LinearLayer: Sendable {
+  /// The layer's module in the checkpoint, such as `model.layers.0.self_attn.q_proj`.
+  package let path: TensorName
+  /// The node's place in the graph.
+  package let place: Int
+  /// The value that it multiplies.
+  package let input: ValueID
+  /// The name of its weight [out, in], in floating point or as codes.
+  package let weight: TensorName
+  /// The name of its bias [out], where it has one.
+  package let bias: TensorName?
+  /// Which block of the model it is in, or nil.
+  package let block: Int?
+  /// The type of its weight when it runs.
+  package let weightType: ValueType
+  /// Whether its weight is codes already.
+  package let hasCodes: Bool
+}
+
+extension Graph {
+  /// The layers that multiply by a parameter in floating point, or by codes that are dequantized.
+  package var linearLayers: [LinearLayer] {
+    nodes.enumerated().compactMap { place, node in
+      guard case .linear = node.op else { return nil }
+      let weightNode = self.node(of: node.inputs[1])
+      let stored: ValueID
+      if case .dequantize = weightNode.op { stored = weightNode.inputs[0] } else { stored = node.inputs[1] }
+      guard let weight = parameter(stored) else { return nil }
+      return LinearLayer(
+        path: node.path, place: place, input: node.inputs[0], weight: weight.tensor,
+        bias: node.inputs.count == 3 ? parameter(node.inputs[2])?.tensor : nil, block: node.block,
+        weightType: type(of: node.inputs[1]), hasCodes: stored != node.inputs[1])
+    }
+  }
+
+  /// The parameters that more than one node reads, such as an embedding that is also the head.
+  package var sharedParameters: Set<TensorName> {
+    let readers = readers
+    var shared: Set<TensorName> = []
+    for (value, places) in readers where places.count > 1 {
+      if let parameter = parameter(value) { shared.insert(parameter.tensor) }
+    }
+    return shared
+  }
+}
+
+/// The names of a quantized layer's tensors, as compressed-tensors spells them.
+extension LinearLayer {
+  /// F32[out, 1]: the scale of each output channel.
+  package var weightScale: TensorName { path / "weight_scale" }
+  /// F32[1]: the scale of the activation it reads.
+  package var inputScale: TensorName { Self.inputScale(of: path) }
+  /// I8[1]: the zero point of the activation it reads.
+  package var inputZeroPoint: TensorName { Self.inputZeroPoint(of: path) }
+
+  static func inputScale(of path: TensorName) -> TensorName { path / "input_scale" }
+  static func inputZeroPoint(of path: TensorName) -> TensorName { path / "input_zero_point" }
+}
+
+extension Graph {
+  /// The graph whose chosen layers read their weights as codes with one scale for each row.
+  ///
+  /// - Throws: `GraphError` where a rule is broken.
+  package func withQuantizedWeights(
+    of layers: Set<TensorName>, _ scheme: Scheme
+  ) throws(GraphError) -> Graph {
+    let chosen = chosenLayers(layers)
+    var place = -1
+    return try rewritten { rewriter, node throws(GraphError) in
+      place += 1
+      guard let layer = chosen[place], !layer.hasCodes else { return nil }
+      let type = layer.weightType
+      let codes = try rewriter.parameter(layer.weight, type.with(dtype: .i8), like: node)
+      let scales = try rewriter.parameter(
+        layer.weightScale, ValueType(.f32, [type.extents[0], .fixed(1)]), like: node)
+      let weight = try rewriter.add(.dequantize(Dequantize(scheme)), [codes, scales], like: node)
+      let rest = node.inputs.dropFirst(2).map { rewriter.new($0) }
+      return try rewriter.add(node.op, [rewriter.new(node.inputs[0]), weight] + rest, like: node)
+    }.withIntegerArithmetic()
+  }
+
+  /// The graph whose chosen layers read their activations as codes.
+  ///
+  /// - Parameters:
+  ///   - leaders: for each chosen layer, the layer whose scale and zero point the codes are made
+  ///     with: layers that read one value and have the same range share one quantization of it.
+  ///   - scheme: how numbers become codes.
+  /// - Throws: `GraphError` where a rule is broken.
+  package func withQuantizedActivations(
+    leaders: [TensorName: TensorName], _ scheme: Scheme
+  ) throws(GraphError) -> Graph {
+    let chosen = chosenLayers(Set(leaders.keys))
+    var codes: [ValueID: [TensorName: ValueID]] = [:]
+    var place = -1
+    return try rewritten { rewriter, node throws(GraphError) in
+      place += 1
+      guard let layer = chosen[place], let leader = leaders[layer.path] else { return nil }
+      let input = rewriter.new(layer.input)
+      let quantized: ValueID
+      if let shared = codes[layer.input]?[leader] {
+        quantized = shared
+      } else {
+        let range = try rewriter.range(of: leader, scheme, like: node)
+        quantized = try rewriter.add(.quantize(Quantize(scheme)), [input] + range, like: node)
+        codes[layer.input, default: [:]][leader] = quantized
+      }
+      let range = try rewriter.range(of: layer.path, scheme, like: node)
+      let x = try rewriter.add(
+        .dequantize(Dequantize(scheme)), [quantized] + range, like: node)
+      let rest = node.inputs.dropFirst().map { rewriter.new($0) }
+      return try rewriter.add(node.op, [x] + rest, like: node)
+    }.withIntegerArithmetic()
+  }
+
+  private func chosenLayers(_ paths: Set<TensorName>) -> [Int: LinearLayer] {
+    Dictionary(
+      uniqueKeysWithValues: linearLayers.filter { paths.contains($0.path) }.map { ($0.place, $0) })
+  }
+}
+
+extension Rewriter {
+  /// The scale and, where there is one, the zero point of a layer's activation.
+  fileprivate mutating func range(
+    of path: TensorName, _ scheme: Scheme, like node: Node
+  ) throws(GraphError) -> [ValueID] {
+    let scale = try parameter(LinearLayer.inputScale(of: path), ValueType(.f32, 1), like: node)
+    if scheme.isSymmetric { return [scale] }
+    return [
+      scale, try parameter(LinearLayer.inputZeroPoint(of: path), ValueType(.i8, 1), like: node),
+    ]
+  }
+}

@@ -1,0 +1,66 @@
+import KaratKernels
+import KaratTensors
+
+/// Scaled dot-product attention over heads laid side by side, fused: softmax(q · kᵀ · scale) · v
+/// (Vaswani et al., 2017), with grouped key and value heads (Ainslie et al., 2023).
+///
+/// q F32[batch, length, heads · headSize], k and v F32[batch, length, keyValueHeads · headSize] give
+/// F32[batch, length, heads · headSize]. Memory is linear in the length.
+public struct Attention: Operation {
+  /// How many query heads there are.
+  public let heads: Int
+  /// How many key and value heads; each serves `heads / keyValueHeads` query heads.
+  public let keyValueHeads: Int
+  /// What the products of queries and keys are multiplied by.
+  public let scale: Float
+  /// Whether a token sees only itself and those before it.
+  public let isCausal: Bool
+  /// How many tokens back a token sees, itself included, or nil for all.
+  public let window: Int?
+
+  package init(heads: Int, keyValueHeads: Int, scale: Float, isCausal: Bool, window: Int? = nil) {
+    self.heads = heads
+    self.keyValueHeads = keyValueHeads
+    self.scale = scale
+    self.isCausal = isCausal
+    self.window = window
+  }
+
+  package var name: String { "attention" }
+  package var attributes: [(name: String, value: String)] {
+    [("heads", "\(heads)"), ("key_value_heads", "\(keyValueHeads)"), ("scale", "\(scale)")]
+      + (isCausal ? [("causal", "true")] : []) + (window.map { [("window", "\($0)")] } ?? [])
+  }
+
+  package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
+    guard inputs.count == 3, heads > 0, keyValueHeads > 0, heads % keyValueHeads == 0,
+      let queries = inputs[0].features, let keys = inputs[1].features,
+      let values = inputs[2].features, queries % heads == 0, keys % keyValueHeads == 0,
+      values % keyValueHeads == 0, queries / heads == keys / keyValueHeads
+    else {
+      throw GraphError("\(heads) query heads over \(keyValueHeads) key and value heads do not fit \(inputs).")
+    }
+    return [inputs[0].with(features: values / keyValueHeads * heads)]
+  }
+
+  package func evaluate(_ run: Evaluation) {
+    let (q, k, v) = (run.inputs[0], run.inputs[1], run.inputs[2])
+    let (batch, length) = (run.binding.batch, run.binding.length)
+    var keys = (address: k.floats, stride: length * k.features)
+    var values = (address: v.floats, stride: length * v.features)
+    if let cache = run.cache {
+      let layer = cache.layer(run.place, keySize: k.features, valueSize: v.features)
+      layer.append(k, v, batch: batch, length: length, start: run.binding.start)
+      keys = (layer.keys, layer.capacity * k.features)
+      values = (layer.values, layer.capacity * v.features)
+    }
+    attention(
+      q: q.floats, k: keys.address, v: values.address,
+      shape: AttentionShape(
+        batch: batch, queries: length, keys: run.cache == nil ? length : run.binding.start + length,
+        heads: heads, keyValueHeads: keyValueHeads, headSize: k.features / keyValueHeads,
+        valueHeadSize: v.features / keyValueHeads, scale: scale, causal: isCausal, window: window),
+      keyBatchStride: keys.stride, valueBatchStride: values.stride,
+      out: run.outputs[0].mutableFloats, on: run.workers)
+  }
+}

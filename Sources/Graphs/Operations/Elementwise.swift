@@ -1,0 +1,43 @@
+import KaratKernels
+import KaratTensors
+
+/// A gated activation: SiLU of the first input times the second (Shazeer, 2020).
+public struct SwiGLU: Operation {
+  package init() {}
+
+  package var name: String { "swiglu" }
+
+  package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
+    [try sameType(inputs)]
+  }
+
+  package func evaluate(_ run: Evaluation) {
+    swiglu(
+      gate: run.inputs[0].floats, up: run.inputs[1].floats, count: run.outputs[0].count,
+      out: run.outputs[0].mutableFloats, on: run.workers)
+  }
+}
+
+/// The elementwise sum of two values of one type.
+public struct Add: Operation {
+  package init() {}
+
+  package var name: String { "add" }
+
+  package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
+    [try sameType(inputs)]
+  }
+
+  package func evaluate(_ run: Evaluation) {
+    add(
+      a: run.inputs[0].floats, b: run.inputs[1].floats, count: run.outputs[0].count,
+      out: run.outputs[0].mutableFloats, on: run.workers)
+  }
+}
+
+private func sameType(_ inputs: [ValueType]) throws(GraphError) -> ValueType {
+  guard inputs.count == 2, inputs[0] == inputs[1], inputs[0].dtype == .f32 else {
+    throw GraphError("an elementwise operation needs two F32 values of one shape, not \(inputs).")
+  }
+  return inputs[0]
+}

@@ -1,0 +1,31 @@
+import KaratKernels
+import KaratTensors
+
+/// A matrix product: x F32[…, in] and a weight F32[out, in], with an optional bias F32[out], give
+/// x · weightᵀ + bias, F32[…, out].
+public struct Linear: Operation {
+  package init() {}
+
+  package var name: String { "linear" }
+
+  package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
+    guard inputs.count == 2 || inputs.count == 3, inputs[1].extents.count == 2,
+      case .fixed(let outFeatures) = inputs[1].extents[0],
+      inputs[0].features == inputs[1].features, inputs.allSatisfy({ $0.dtype == .f32 })
+    else {
+      throw GraphError("a linear layer cannot multiply \(inputs.first?.description ?? "nothing") by a weight \(inputs.dropFirst().first?.description ?? "that is not there"): the innermost extents must agree.")
+    }
+    if inputs.count == 3, inputs[2].extents != [.fixed(outFeatures)] {
+      throw GraphError("a bias of \(inputs[2]) does not fit \(outFeatures) output features.")
+    }
+    return [inputs[0].with(features: outFeatures)]
+  }
+
+  package func evaluate(_ run: Evaluation) {
+    let (x, weight) = (run.inputs[0], run.inputs[1])
+    linear(
+      x: x.floats, rows: x.rows, inFeatures: x.features, weight: weight.floats,
+      outFeatures: weight.rows, bias: run.inputs.count == 3 ? run.inputs[2].floats : nil,
+      out: run.outputs[0].mutableFloats, on: run.workers)
+  }
+}

@@ -1,0 +1,30 @@
+import KaratKernels
+import KaratTensors
+
+/// Root-mean-square normalization: x / sqrt(mean(x²) + ε) · weight over the innermost extent
+/// (Zhang and Sennrich, 2019).
+public struct RMSNorm: Operation {
+  /// Added to the mean square before the root.
+  public let epsilon: Float
+
+  package init(epsilon: Float) {
+    self.epsilon = epsilon
+  }
+
+  package var name: String { "rms_norm" }
+  package var attributes: [(name: String, value: String)] { [("epsilon", "\(epsilon)")] }
+
+  package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
+    guard inputs.count == 2, let features = inputs[0].features,
+      inputs[1].extents == [.fixed(features)]
+    else { throw GraphError("a norm's weight must match its input's innermost extent: \(inputs).") }
+    return [inputs[0]]
+  }
+
+  package func evaluate(_ run: Evaluation) {
+    let x = run.inputs[0]
+    rmsNorm(
+      x: x.floats, rows: x.rows, features: x.features, weight: run.inputs[1].floats,
+      epsilon: epsilon, out: run.outputs[0].mutableFloats, on: run.workers)
+  }
+}

@@ -1,0 +1,94 @@
+public import KaratBytes
+import KaratEngine
+public import KaratGraphs
+public import KaratModels
+public import KaratPasses
+import KaratTensors
+public import KaratVerification
+
+/// Follows a recipe: applies its passes to a model in order, and verifies after each that changes
+/// what the model computes.
+public struct Pipeline: Sendable {
+  /// The passes and what they leave alone.
+  public var recipe: Recipe
+  /// The tokens of the calibration text.
+  public var calibration: [Int32]
+  /// What the calibration text is called in messages.
+  public var calibrationName: String
+  /// Windows of held-out text, or none where nothing is to be verified.
+  public var heldOut: [[Int32]]
+  /// The most that the perplexity may rise, as a fraction.
+  public var maximumDrop: Double
+  /// How many threads to run on, or nil for one on each core.
+  public var threads: Int?
+  /// Where the work says how far it is.
+  public var progress: ProgressReporter
+
+  /// Prepares to follow a recipe without verifying.
+  public init(_ recipe: Recipe, progress: ProgressReporter = .silent) {
+    self.recipe = recipe
+    self.progress = progress
+    calibration = []
+    calibrationName = "no text"
+    heldOut = []
+    maximumDrop = recipe.verification?.maximumDrop ?? Verifier.defaultMaximumDrop
+  }
+
+  /// What came out of a recipe.
+  public struct Outcome: Sendable {
+    /// The model after the last pass that was applied.
+    public let model: Model
+    /// What the verifier found after each pass that it looked at.
+    public let findings: [(pass: String, findings: Findings)]
+    /// Whether every pass was applied: a recipe stops at the first whose result fails.
+    public let isComplete: Bool
+
+    /// What the verifier found at the end, where it looked.
+    public var last: Findings? { findings.last?.findings }
+
+    /// The findings as a record carries them.
+    public var records: [JSONValue] {
+      findings.map { pass, findings in
+        var object = JSONObject()
+        object["after"] = .string(pass)
+        for (key, value) in findings.json.object?.members ?? [] { object[key] = value }
+        return .object(object)
+      }
+    }
+  }
+
+  /// Applies the passes.
+  ///
+  /// - Parameters:
+  ///   - model: what they start from; it is not changed.
+  ///   - show: is called with what the verifier found after a pass.
+  /// - Throws: what the passes, and running the models, throw.
+  public func run(
+    _ model: LoadedModel, _ show: (_ pass: String, Findings) -> Void = { _, _ in }
+  ) throws -> Outcome {
+    let context = PassContext(
+      calibrationTokens: calibration, calibrationName: calibrationName,
+      maximumLength: model.maximumLength, ignored: try LayerFilter(recipe.ignored),
+      threads: threads, progress: progress)
+    let reference = Executor(model.model, threads: threads)
+    let verifier = Verifier(maximumDrop: maximumDrop, progress: progress)
+    var current = model.model
+    var found: [(pass: String, findings: Findings)] = []
+    for pass in recipe.passes {
+      let name = type(of: pass).name
+      current = try pass.apply(to: current, in: context)
+      guard !heldOut.isEmpty, type(of: pass).changesOutputs else { continue }
+      let findings = try verifier.compare(
+        Verifier.Subject(reference, byteCount: model.byteCount),
+        Verifier.Subject(
+          Executor(current, threads: threads), byteCount: current.source.manifest.totalBytes),
+        windows: heldOut)
+      found.append((name, findings))
+      show(name, findings)
+      if findings.verdict == .fail {
+        return Outcome(model: current, findings: found, isComplete: false)
+      }
+    }
+    return Outcome(model: current, findings: found, isComplete: true)
+  }
+}

@@ -1,0 +1,183 @@
+import CKernels
+
+/// INT8 weights of a linear map, packed as the integer products read them.
+///
+/// Panels of 32 outputs, in each of them 4 consecutive inputs of an output together; odd sizes are
+/// filled up with zeros.
+package final class PackedInt8Weight: Sendable {
+  /// Inputs up to which no Int32 accumulator overflows: each product is at most 255 · 128 in size.
+  package static let maximumInnerSize = Int(Int32.max) / (255 * 128)
+
+  /// The sizes of the map.
+  package let outFeatures, inFeatures: Int
+  /// The sum of each output's codes [outFeatures].
+  package let rowSums: [Int32]
+  /// Bytes in memory.
+  package var byteCount: Int { panelCount * panelBytes + outFeatures * MemoryLayout<Int32>.stride }
+
+  let panelCount, panelBytes: Int
+  /// Never written after `init`.
+  nonisolated(unsafe) let panels: UnsafeMutablePointer<Int8>
+
+  /// Packs codes [outFeatures, inFeatures].
+  package init(
+    codes: UnsafePointer<Int8>,
+    outFeatures: Int,
+    inFeatures: Int,
+    on workers: Workers
+  ) {
+    precondition(
+      inFeatures <= Self.maximumInnerSize,
+      "INT32 accumulators would overflow over so many inputs"
+    )
+    let outputs = Int(KARAT_PANEL_OUTPUTS)
+    let inputs = Int(KARAT_PANEL_INPUTS)
+    let panelCount = (outFeatures + outputs - 1) / outputs
+    let panelBytes = (inFeatures + inputs - 1) / inputs * inputs * outputs
+    let panels = UnsafeMutableRawPointer.allocate(
+      byteCount: max(1, panelCount * panelBytes),
+      alignment: 64
+    ).bindMemory(to: Int8.self, capacity: max(1, panelCount * panelBytes))
+
+    rowSums = [Int32](unsafeUninitializedCapacity: outFeatures) { sums, count in
+      guard let base = sums.baseAddress else { return }
+      workers.forEachRun(of: max(1, elementsPerTile / max(1, panelBytes)), in: panelCount) { run in
+        for panel in run {
+          let first = panel * outputs
+          karat_pack_panel(
+            codes + first * inFeatures,
+            min(outputs, outFeatures - first),
+            inFeatures,
+            panels + panel * panelBytes,
+            base + first
+          )
+        }
+      }
+      count = outFeatures
+    }
+    self.outFeatures = outFeatures
+    self.inFeatures = inFeatures
+    self.panelCount = panelCount
+    self.panelBytes = panelBytes
+    self.panels = panels
+  }
+
+  deinit { panels.deallocate() }
+}
+
+/// Maps quantized rows linearly in integers: out [rows, outFeatures] =
+/// Float(Σ (x - zeroPoint) · code) · (scale · weightScales[out]) + bias[out].
+///
+/// The sum is exact, and the float operations are neither fused nor reordered: all instruction sets
+/// give the same bits.
+package func integerLinear(
+  x: UnsafePointer<UInt8>,
+  rows: Int,
+  weight: PackedInt8Weight,
+  scale: Float,
+  zeroPoint: UInt8,
+  weightScales: UnsafePointer<Float>,
+  bias: UnsafePointer<Float>?,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  forEachTile(
+    x: x,
+    rows: rows,
+    weight: weight,
+    scale: scale,
+    zeroPoint: zeroPoint,
+    weightScales: weightScales,
+    bias: bias,
+    on: workers
+  ) { product, rows, panels in
+    kernels.integer_linear(
+      product,
+      rows.lowerBound,
+      rows.count,
+      panels.lowerBound,
+      panels.count,
+      out
+    )
+  }
+}
+
+/// Multiplies codes exactly: out [rows, outFeatures] = Σ x · code.
+package func integerAccumulate(
+  x: UnsafePointer<UInt8>,
+  rows: Int,
+  weight: PackedInt8Weight,
+  out: UnsafeMutablePointer<Int32>,
+  on workers: Workers
+) {
+  // Scales do not enter.
+  withUnsafeTemporaryAllocation(of: Float.self, capacity: 1) { none in
+    guard let none = none.baseAddress else { return }
+    forEachTile(
+      x: x,
+      rows: rows,
+      weight: weight,
+      scale: 1,
+      zeroPoint: 0,
+      weightScales: none,
+      bias: nil,
+      on: workers
+    ) { product, rows, panels in
+      kernels.integer_accumulate(
+        product,
+        rows.lowerBound,
+        rows.count,
+        panels.lowerBound,
+        panels.count,
+        out
+      )
+    }
+  }
+}
+
+/// Cuts the product into tiles whose rows stay in a core's cache while panels stream by.
+private func forEachTile(
+  x: UnsafePointer<UInt8>,
+  rows: Int,
+  weight: PackedInt8Weight,
+  scale: Float,
+  zeroPoint: UInt8,
+  weightScales: UnsafePointer<Float>,
+  bias: UnsafePointer<Float>?,
+  on workers: Workers,
+  _ body: (UnsafePointer<karat_integer_product>, _ rows: Range<Int>, _ panels: Range<Int>) -> Void
+) {
+  let height = min(rows, max(12, 393_216 / max(1, weight.inFeatures) / 12 * 12))
+  let bytesPerTile = height > 4 ? 131_072 : 65_536
+  let width = min(
+    Int(KARAT_PANELS_AT_A_TIME),
+    max(1, bytesPerTile / max(1, weight.panelBytes))
+  )
+  let across = (weight.panelCount + width - 1) / width
+  let down = height == 0 ? 0 : (rows + height - 1) / height
+  weight.rowSums.withUnsafeBufferPointer { rowSums in
+    guard let rowSums = rowSums.baseAddress else { return }
+    let product = karat_integer_product(
+      x: x,
+      inputs: weight.inFeatures,
+      panels: weight.panels,
+      row_sums: rowSums,
+      weight_scales: weightScales,
+      bias: bias,
+      scale: scale,
+      zero_point: Int32(zeroPoint),
+      outputs: weight.outFeatures
+    )
+    withUnsafePointer(to: product) { product in
+      workers.forEachTile(across * down) { tile in
+        let row = tile % down * height
+        let panel = tile / down * width
+        body(
+          product,
+          row..<min(rows, row + height),
+          panel..<min(weight.panelCount, panel + width)
+        )
+      }
+    }
+  }
+}

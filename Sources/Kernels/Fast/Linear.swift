@@ -1,0 +1,79 @@
+import CKernels
+
+/// Rows up to which a linear map is limited by reading its weight.
+private let fewRows = 4
+
+/// Maps rows linearly: out [rows, outFeatures] = x [rows, inFeatures] · weight [outFeatures,
+/// inFeatures] transposed + bias [outFeatures].
+package func linear(
+  x: UnsafePointer<Float>,
+  rows: Int,
+  inFeatures: Int,
+  weight: UnsafePointer<Float>,
+  outFeatures: Int,
+  bias: UnsafePointer<Float>?,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  guard rows > fewRows else {
+    linearFewRows(
+      x: x,
+      rows: rows,
+      inFeatures: inFeatures,
+      weight: weight,
+      outFeatures: outFeatures,
+      bias: bias,
+      out: out,
+      on: workers
+    )
+    return
+  }
+  let height = 512
+  let width = Int(KARAT_OUTPUT_BLOCK)
+  let down = (rows + height - 1) / height
+  workers.forEachTile(down * ((outFeatures + width - 1) / width)) { tile in
+    let row = tile % down * height
+    let output = tile / down * width
+    let count = min(height, rows - row)
+    let outputs = min(width, outFeatures - output)
+    withScratch(kernels.linear_scratch(count, outputs)) { scratch in
+      kernels.linear_tile(
+        x + row * inFeatures,
+        count,
+        inFeatures,
+        weight + output * inFeatures,
+        outputs,
+        bias.map { $0 + output },
+        out + row * outFeatures + output,
+        outFeatures,
+        scratch
+      )
+    }
+  }
+}
+
+/// Reads each weight once, at the speed of memory.
+private func linearFewRows(
+  x: UnsafePointer<Float>,
+  rows: Int,
+  inFeatures: Int,
+  weight: UnsafePointer<Float>,
+  outFeatures: Int,
+  bias: UnsafePointer<Float>?,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  let outputs = max(16, 2 * elementsPerTile / max(1, inFeatures) / 2 * 2)
+  workers.forEachRun(of: outputs, in: outFeatures) { run in
+    kernels.linear_few_rows(
+      x,
+      rows,
+      inFeatures,
+      weight + run.lowerBound * inFeatures,
+      run.count,
+      bias.map { $0 + run.lowerBound },
+      out + run.lowerBound,
+      outFeatures
+    )
+  }
+}

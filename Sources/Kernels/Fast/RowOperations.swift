@@ -1,0 +1,103 @@
+import CKernels
+
+/// Normalizes rows by their root mean square: out = x / √(mean(x²) + epsilon) · weight.
+///
+/// x and out are [rows, features], weight is [features]. `out` may be `x`.
+package func rmsNorm(
+  x: UnsafePointer<Float>,
+  rows: Int,
+  features: Int,
+  weight: UnsafePointer<Float>,
+  epsilon: Float,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  workers.forEachRun(of: max(1, elementsPerTile / max(1, features)), in: rows) { run in
+    let first = run.lowerBound * features
+    kernels.rms_norm(x + first, run.count, features, weight, epsilon, out + first)
+  }
+}
+
+/// Rotates queries or keys by their positions (RoPE), pairing elements i and i + headSize / 2.
+///
+/// x and out are [batch, length, heads, headSize]; element t of a sequence uses row `start + t` of
+/// cosines and sines [positions, headSize / 2]. `out` may be `x`.
+package func rope(
+  x: UnsafePointer<Float>,
+  batch: Int,
+  length: Int,
+  heads: Int,
+  headSize: Int,
+  cosines: UnsafePointer<Float>,
+  sines: UnsafePointer<Float>,
+  start: Int,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  precondition(headSize % 2 == 0, "rotary positions need an even head size")
+  let width = heads * headSize
+  let size = max(1, elementsPerTile / max(1, width))
+  let runs = (length + size - 1) / size
+  workers.forEachTile(batch * runs) { tile in
+    let first = tile % runs * size
+    let offset = (tile / runs * length + first) * width
+    let angle = (start + first) * (headSize / 2)
+    kernels.rope(
+      x + offset,
+      min(size, length - first),
+      heads,
+      headSize,
+      cosines + angle,
+      sines + angle,
+      out + offset
+    )
+  }
+}
+
+/// Gates elements: out = gate / (1 + e^-gate) · up.
+///
+/// `out` may be either input.
+package func swiglu(
+  gate: UnsafePointer<Float>,
+  up: UnsafePointer<Float>,
+  count: Int,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  workers.forEachRun(of: elementsPerTile, in: count) { run in
+    let first = run.lowerBound
+    kernels.swiglu(gate + first, up + first, run.count, out + first)
+  }
+}
+
+/// Adds elements: out = a + b.
+///
+/// `out` may be either input.
+package func add(
+  a: UnsafePointer<Float>,
+  b: UnsafePointer<Float>,
+  count: Int,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  workers.forEachRun(of: elementsPerTile, in: count) { run in
+    let first = run.lowerBound
+    kernels.add(a + first, b + first, run.count, out + first)
+  }
+}
+
+/// Looks rows up: out [count, features] = table[ids]; every id must be a row of the table.
+package func embed(
+  ids: UnsafePointer<Int32>,
+  count: Int,
+  table: UnsafePointer<Float>,
+  features: Int,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  workers.forEachRun(of: max(1, elementsPerTile / max(1, features)), in: count) { run in
+    for row in run {
+      (out + row * features).update(from: table + Int(ids[row]) * features, count: features)
+    }
+  }
+}

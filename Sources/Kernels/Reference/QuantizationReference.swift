@@ -1,0 +1,78 @@
+extension Reference {
+  /// clamp(round(x / scale) + zeroPoint, 0...255), ties to even; NaN becomes zeroPoint.
+  package static func quantize(x: [Float], scale: Float, zeroPoint: UInt8) -> [UInt8] {
+    x.map { x in
+      let steps = (x / scale).rounded(.toNearestOrEven)
+      guard !steps.isNaN else { return zeroPoint }
+      return UInt8(min(255, max(0, steps + Float(zeroPoint))))
+    }
+  }
+
+  /// clamp(round(weight / scales[row]), -limit...limit) of weight [rows, columns], ties to even;
+  /// NaN becomes 0.
+  package static func quantizeRows(
+    weight: [Float],
+    columns: Int,
+    scales: [Float],
+    limit: Float
+  ) -> [Int8] {
+    weight.indices.map { index in
+      let steps = (weight[index] / scales[index / columns]).rounded(.toNearestOrEven)
+      return steps.isNaN ? 0 : Int8(min(limit, max(-limit, steps)))
+    }
+  }
+
+  /// codes [rows, columns] · scales[row].
+  package static func dequantizeRows(codes: [Int8], columns: Int, scales: [Float]) -> [Float] {
+    codes.indices.map { Float(codes[$0]) * scales[$0 / columns] }
+  }
+
+  /// Σ x · code over inFeatures, for x [rows, inFeatures] and codes [outFeatures, inFeatures].
+  package static func integerAccumulate(
+    x: [UInt8],
+    rows: Int,
+    codes: [Int8],
+    outFeatures: Int,
+    inFeatures: Int
+  ) -> [Int32] {
+    var out = [Int32](repeating: 0, count: rows * outFeatures)
+    for row in 0..<rows {
+      for output in 0..<outFeatures {
+        var sum: Int32 = 0
+        for i in 0..<inFeatures {
+          sum += Int32(x[row * inFeatures + i]) * Int32(codes[output * inFeatures + i])
+        }
+        out[row * outFeatures + output] = sum
+      }
+    }
+    return out
+  }
+
+  /// Float(Σ (x - zeroPoint) · code) · (scale · weightScales[out]) + bias[out].
+  package static func integerLinear(
+    x: [UInt8],
+    rows: Int,
+    codes: [Int8],
+    outFeatures: Int,
+    inFeatures: Int,
+    scale: Float,
+    zeroPoint: UInt8,
+    weightScales: [Float],
+    bias: [Float]?
+  ) -> [Float] {
+    let sums = integerAccumulate(
+      x: x,
+      rows: rows,
+      codes: codes,
+      outFeatures: outFeatures,
+      inFeatures: inFeatures
+    )
+    return sums.indices.map { index in
+      let output = index % outFeatures
+      let row = codes[output * inFeatures..<(output + 1) * inFeatures]
+      let rowSum = row.reduce(Int32(0)) { $0 + Int32($1) }
+      let scaled = Float(sums[index] - Int32(zeroPoint) * rowSum) * (scale * weightScales[output])
+      return bias.map { scaled + $0[output] } ?? scaled
+    }
+  }
+}

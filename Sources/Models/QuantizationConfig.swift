@@ -1,0 +1,127 @@
+package import KaratGraphs
+import KaratKernels
+package import KaratTensors
+
+/// The `quantization_config` of a model's config.json, as the compressed-tensors library defines it.
+package struct QuantizationConfig: Sendable, Hashable {
+  /// Layers that are quantized in one way.
+  package struct Group: Sendable, Hashable {
+    /// Module names, `re:` and a regular expression, or `Linear` for all linear layers.
+    package let targets: [String]
+    package let weights: Scheme
+    /// How what the layers read is quantized, or nil where it stays in floating point.
+    package let activations: Scheme?
+  }
+
+  package let groups: [Group]
+  package let ignored: [String]
+
+  package init(groups: [Group], ignored: [String]) {
+    self.groups = groups
+    self.ignored = ignored
+  }
+
+  /// The group that a linear layer belongs to, or nil where it stays in floating point.
+  ///
+  /// A module's own name or expression counts before the name of its class.
+  func group(of path: TensorName) -> Group? {
+    if ignored.contains(where: { Self.matches($0, path) }) { return nil }
+    return groups.first { $0.targets.contains { Self.matches($0, path) } }
+      ?? groups.first { $0.targets.contains("Linear") }
+  }
+
+  private static func matches(_ pattern: String, _ path: TensorName) -> Bool {
+    guard pattern.hasPrefix("re:") else { return TensorName(pattern) == path }
+    guard let expression = try? Regex(String(pattern.dropFirst(3))) else { return false }
+    return path.text.prefixMatch(of: expression) != nil
+  }
+}
+
+extension QuantizationConfig {
+  /// The graph that runs a checkpoint with this config: integer products where weights and
+  /// activations are codes.
+  ///
+  /// - Throws: `CheckpointError` where scales are missing or are not positive numbers, `GraphError`
+  ///   where a layer cannot run as the config says.
+  package func applied(
+    to graph: Graph, source: any TensorSource, file: String
+  ) throws -> Graph {
+    var weights: Set<TensorName> = []
+    var activations: [Scheme: [TensorName: TensorName]] = [:]
+    var leaders: [ValueID: [QuantizationRange: TensorName]] = [:]
+    for layer in graph.linearLayers {
+      guard let group = group(of: layer.path) else { continue }
+      weights.insert(layer.path)
+      guard let scheme = group.activations else { continue }
+      let range = try range(of: layer, scheme, source, file)
+      let leader = leaders[layer.input]?[range] ?? layer.path
+      leaders[layer.input, default: [:]][range] = leader
+      activations[scheme, default: [:]][layer.path] = leader
+    }
+    var result = try graph.withQuantizedWeights(of: weights, .int8Weights)
+    for (scheme, leaders) in activations.sorted(by: { $0.value.count > $1.value.count }) {
+      result = try result.withQuantizedActivations(leaders: leaders, scheme)
+    }
+    return result
+  }
+
+  /// The scale and zero point of what a layer reads. They are read when the model is opened, since
+  /// layers whose ranges are equal share one quantization.
+  private func range(
+    of layer: LinearLayer, _ scheme: Scheme, _ source: any TensorSource, _ file: String
+  ) throws(CheckpointError) -> QuantizationRange {
+    func single(_ name: TensorName, _ isFit: (DType) -> Bool) throws(CheckpointError) -> Tensor {
+      guard let info = source.manifest[name] else {
+        throw CheckpointError(
+          .missing, file: file, tensor: name,
+          "quantization_config says that this layer's activations are quantized, and their range is not there.")
+      }
+      guard info.shape == [1], isFit(info.dtype) else {
+        throw CheckpointError(
+          .malformed, file: file, tensor: name,
+          "it is \(info.dtype.rawValue) \(info.shape); one number is needed, floating-point for a scale and I8 for a zero point.")
+      }
+      return try source.tensor(name)
+    }
+    let scale = try single(layer.inputScale, \.isRunnable).asFloat32(on: Workers(threads: 1))
+      .elements(as: Float.self)[0]
+    guard scale.isFinite, scale > 0 else {
+      throw CheckpointError(
+        .malformed, file: file, tensor: layer.inputScale,
+        "the scale is \(scale); a positive number is needed.")
+    }
+    guard !scheme.isSymmetric else { return QuantizationRange(scale: scale, zeroPoint: 0) }
+    let zeroPoint = try single(layer.inputZeroPoint) { $0 == .i8 }.elements(as: Int8.self)[0]
+    return QuantizationRange(scale: scale, zeroPoint: zeroPoint)
+  }
+}
+
+extension QuantizationConfig {
+  /// How the layers of a graph are quantized, or nil where none is.
+  package init?(describing graph: Graph) {
+    var described: [(path: TensorName, weights: Scheme?, activations: Scheme?)] = []
+    for node in graph.nodes {
+      switch node.op {
+      case .integerLinear(let linear):
+        described.append((node.path, .int8Weights, linear.activation))
+      case .linear:
+        if case .dequantize(let weights) = graph.node(of: node.inputs[1]).op {
+          described.append((node.path, weights.scheme, nil))
+        } else {
+          described.append((node.path, nil, nil))
+        }
+      default: break
+      }
+    }
+    let groups = Dictionary(
+      grouping: described.filter { $0.weights != nil }, by: \.activations
+    ).sorted { $0.value.count > $1.value.count }
+    guard !groups.isEmpty else { return nil }
+    self.groups = groups.map { activations, layers in
+      Group(
+        targets: groups.count == 1 ? ["Linear"] : layers.map(\.path.text), weights: .int8Weights,
+        activations: activations)
+    }
+    ignored = described.filter { $0.weights == nil }.map(\.path.text)
+  }
+}

@@ -1,0 +1,81 @@
+import KaratBytes
+public import KaratGraphs
+import KaratDatasets
+import KaratEngine
+import KaratTensors
+
+/// Runs the model over calibration text and chooses a static range for what each linear layer reads.
+///
+/// Works block by block: the parameters of one block are in memory at a time.
+public struct Calibrate: Pass {
+  /// The name in recipes.
+  public static let name = "calibrate"
+  /// One sentence on what it does.
+  public static let summary = "Run the model over text and choose static activation ranges."
+  /// The names of its options.
+  public static let optionNames = CodingKeys.allCases.map(\.stringValue)
+  /// It runs the model.
+  public static let needsCalibrationText = true
+  /// It only looks.
+  public static let changesOutputs = false
+
+  /// How the range is chosen.
+  public var observer: Observer = .mse
+  /// How many windows of the text to run at most.
+  public var windows: Int = 64
+  /// Tokens of one window; fewer where the model was made for fewer.
+  public var length: Int = 512
+
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case observer, windows, length
+  }
+
+  /// Least squared error over 64 windows of 512 tokens.
+  public init() {}
+
+  /// Reads the options of a recipe.
+  public init(from decoder: any Decoder) throws {
+    let options = try decoder.container(keyedBy: CodingKeys.self)
+    observer = try options.option(.observer, default: observer)
+    windows = try options.option(.windows, default: windows)
+    length = try options.option(.length, default: length)
+  }
+
+  /// Gives the model with the ranges it found.
+  public func apply(to model: Model, in context: PassContext) throws -> Model {
+    try require(windows > 0 && length > 0, "windows and length must be positive.")
+    let windows = try context.windows(count: windows, length: length)
+    let layers = model.graph.linearLayers.filter { !context.ignored.contains($0.path) }
+    try require(!layers.isEmpty, "no linear layer is left to calibrate after 'ignore'.")
+    let readers = Dictionary(grouping: layers, by: \.input)
+
+    let executor = Executor(model, threads: context.threads)
+    var run = try StagedRun(executor, windows: windows)
+    var ranges: [String: QuantizationRange] = [:]
+    let stages = model.graph.stages
+    for (index, stage) in stages.enumerated() {
+      context.progress.report(Self.name, index, of: stages.count, "blocks")
+      let places = Set(stage.places)
+      let observed = readers.keys.filter { places.contains($0.node) }.sorted()
+      let isLast = ranges.count + observed.reduce(0) { $0 + (readers[$1]?.count ?? 0) } == layers.count
+      var statistics = Dictionary(
+        uniqueKeysWithValues: observed.map { ($0, ActivationStatistics()) })
+      try run.run(stage, wanted: observed) { window, value, operand in
+        guard statistics[value]?.observe(operand.floats, count: operand.count) == true else {
+          let names = (readers[value] ?? []).map(\.path.quoted).joined(separator: ", ")
+          throw PassError(
+            Self.name,
+            "window \(window): what \(names) reads holds NaN or infinity, so no range can hold it. Does the model overflow, or is a weight broken? Try: karat inspect --tensors.")
+        }
+      }
+      for value in observed {
+        guard let range = statistics[value]?.range(observer) else { continue }
+        for layer in readers[value] ?? [] { ranges[layer.path.text] = range }
+      }
+      if isLast { break }
+    }
+    context.progress.report(Self.name, stages.count, of: stages.count, "blocks")
+    return Model(
+      graph: model.graph, source: model.source, calibration: Calibration(ranges: ranges))
+  }
+}

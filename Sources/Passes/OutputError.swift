@@ -1,0 +1,133 @@
+import KaratKernels
+import KaratTensors
+
+/// How far quantized layers' outputs are from the float ones, on sampled rows, in the same integer
+/// arithmetic that will run.
+struct OutputError {
+  private let sample: RowSample
+  private let rows: Tensor
+  private let weights: [Tensor]
+  private let outputs: [Tensor]
+  private let workers: Workers
+
+  /// - Parameters:
+  ///   - sample: rows of the value that the layers read.
+  ///   - weights: their weights F32[out, in].
+  init(_ sample: RowSample, weights: [Tensor], on workers: Workers) {
+    self.sample = sample
+    self.weights = weights
+    self.workers = workers
+    let rows = sample.rows
+    self.rows = rows
+    outputs = weights.map { weight in
+      Tensor(.f32, [rows.shape[0], weight.shape[0]]) { bytes in
+        let out = bytes.assumingMemoryBound(to: Float.self)
+        guard let out = out.baseAddress else { return }
+        rows.withFloats { x in
+          weight.withFloats { weight8 in
+            linear(
+              x: x, rows: rows.shape[0], inFeatures: rows.shape[1], weight: weight8,
+              outFeatures: weight.shape[0], bias: nil, out: out, on: workers)
+          }
+        }
+      }
+    }
+  }
+
+  /// The sum of squares of what the outputs would be without any error; for relative figures.
+  var outputEnergy: Double {
+    let zeros = outputs.map { Tensor(.f32, $0.shape) { _ in } }
+    return zip(outputs, zeros).reduce(0) { $0 + squaredError($1.0, $1.1) }
+  }
+
+  /// The layers with channels divided by factors and weights quantized, ready to try ranges on.
+  func smoothed(by factors: [Float]) -> Candidate {
+    let inverse = factors.map { 1 / $0 }
+    var (lower, upper): (Float, Float) = (0, 0)
+    for (channel, factor) in inverse.enumerated() {
+      lower = min(lower, sample.lower[channel] * factor)
+      upper = max(upper, sample.upper[channel] * factor)
+    }
+    let quantized = weights.map { weight in
+      let scaled = weight.scaled(rows: nil, columns: factors)
+      let scales = (try? ChannelCodes.scales(of: scaled, "", on: workers)) ?? Tensor([])
+      let codes = ChannelCodes.codes(scaled, scales, on: workers)
+      let packed = codes.withElements(as: Int8.self) { codes8 in
+        guard let first = codes8.baseAddress else { preconditionFailure("weights have elements") }
+        return PackedInt8Weight(
+          codes: first, outFeatures: codes.shape[0], inFeatures: codes.shape[1], on: workers)
+      }
+      return (packed, scales)
+    }
+    return Candidate(
+      error: self, rows: rows.scaled(rows: nil, columns: inverse), weights: quantized,
+      lower: lower, upper: upper)
+  }
+
+  /// Layers whose channels were rescaled and whose weights are codes.
+  struct Candidate {
+    fileprivate let error: OutputError
+    fileprivate let rows: Tensor
+    fileprivate let weights: [(packed: PackedInt8Weight, scales: Tensor)]
+    /// The smallest number that the layers read, over all rows, not only the sampled ones.
+    let lower: Float
+    /// The largest.
+    let upper: Float
+
+    /// The squared error of the outputs when what the layers read is quantized by a range.
+    func loss(_ range: QuantizationRange) -> Double {
+      let workers = error.workers
+      let codes = Tensor(.u8, rows.shape) { bytes in
+        guard let out = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+        rows.withFloats { x in
+          quantize(
+            x: x, count: rows.shape.elementCount, scale: range.scale,
+            zeroPoint: range.unsignedZeroPoint, out: out, on: workers)
+        }
+      }
+      return zip(weights, error.outputs).reduce(0) { sum, layer in
+        let ((packed, scales), expected) = layer
+        let output = Tensor(.f32, expected.shape) { bytes in
+          guard let out = bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+          codes.withElements(as: UInt8.self) { codes in
+            guard let x = codes.baseAddress else { return }
+            scales.withFloats { scales in
+              integerLinear(
+                x: x, rows: expected.shape[0], weight: packed, scale: range.scale,
+                zeroPoint: range.unsignedZeroPoint, weightScales: scales, bias: nil, out: out,
+                on: workers)
+            }
+          }
+        }
+        return sum + error.squaredError(expected, output)
+      }
+    }
+
+    /// The best range among the full one and ever narrower ones.
+    ///
+    /// - Parameter steps: how many narrower ones to try, each 0.85 times the last.
+    func bestRange(steps: Int) -> (range: QuantizationRange, loss: Double) {
+      var best = (range: QuantizationRange(spanning: lower, upper), loss: Double.infinity)
+      var fraction: Float = 1
+      for step in 0...steps {
+        let range = QuantizationRange(spanning: lower * fraction, upper * fraction)
+        let loss = loss(range)
+        if loss < best.loss { best = (range, loss) } else if step > 1 { break }
+        fraction *= 0.85
+      }
+      return best
+    }
+  }
+
+  /// The squared difference of outputs over all rows that the sample stands for.
+  private func squaredError(_ left: Tensor, _ right: Tensor) -> Double {
+    let split = sample.extremeRows * left.shape[1]
+    let rest = left.shape.elementCount - split
+    return left.withFloats { left in
+      right.withFloats { right in
+        squaredDifference(left, right, count: split)
+          + sample.weight * squaredDifference(left + split, right + split, count: rest)
+      }
+    }
+  }
+}

@@ -1,0 +1,90 @@
+public import KaratBytes
+public import KaratGraphs
+
+/// A step that takes a model and gives a changed one; its options are its own stored properties.
+///
+/// Passes know graphs and tensors, no file format and no architecture. A new pass is a file and a
+/// line in `allPasses`.
+public protocol Pass: Codable, Sendable, Hashable {
+  /// The name in recipes and on the command line, in kebab-case.
+  static var name: String { get }
+  /// One sentence on what it does.
+  static var summary: String { get }
+  /// The names of its options, in kebab-case.
+  static var optionNames: [String] { get }
+
+  /// Whether it runs the model over calibration text.
+  static var needsCalibrationText: Bool { get }
+  /// Whether the model computes something else after it, so that it is worth verifying.
+  static var changesOutputs: Bool { get }
+
+  /// All options at their defaults.
+  init()
+
+  /// Gives the changed model; the work on tensors may wait until they are pulled.
+  ///
+  /// - Throws: `PassError` where the model or the data do not allow it, and what running the model
+  ///   throws.
+  func apply(to model: Model, in context: PassContext) throws -> Model
+}
+
+extension Pass {
+  /// No calibration text is needed unless the pass says so.
+  public static var needsCalibrationText: Bool { false }
+  /// The model computes something else unless the pass says that it does not.
+  public static var changesOutputs: Bool { true }
+}
+
+/// The passes that recipes can name.
+public let allPasses: [any Pass.Type] = [
+  SmoothQuant.self, Calibrate.self, QuantizeWeights.self, QuantizeActivations.self,
+]
+
+/// What passes are given beside the model.
+public struct PassContext: Sendable {
+  /// The tokens of the calibration text, or empty where there is none.
+  public var calibrationTokens: [Int32]
+  /// What the calibration text is called in messages.
+  public var calibrationName: String
+  /// How many tokens the model was made for at most, or nil where it does not say.
+  public var maximumLength: Int?
+  /// Linear layers that stay as they are.
+  public var ignored: LayerFilter
+  /// How many threads to run on, or nil for one on each core.
+  public var threads: Int?
+  /// Where the passes say how far they are.
+  public var progress: ProgressReporter
+
+  /// Gathers what passes need.
+  public init(
+    calibrationTokens: [Int32] = [],
+    calibrationName: String = "no text",
+    maximumLength: Int? = nil,
+    ignored: LayerFilter = LayerFilter(),
+    threads: Int? = nil,
+    progress: ProgressReporter = .silent
+  ) {
+    self.calibrationTokens = calibrationTokens
+    self.calibrationName = calibrationName
+    self.maximumLength = maximumLength
+    self.ignored = ignored
+    self.threads = threads
+    self.progress = progress
+  }
+}
+
+/// Why a pass cannot do its work.
+public struct PassError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The pass's name.
+  public let pass: String
+  /// Where, what is, what was needed, and what to do.
+  public let message: String
+
+  package init(_ pass: String, _ message: String) {
+    self.pass = pass
+    self.message = message
+  }
+
+  /// The message behind the pass's name.
+  public var description: String { "\(pass): \(message)" }
+}

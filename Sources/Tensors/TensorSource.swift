@@ -1,0 +1,103 @@
+/// Anything that tensors can be pulled from: a checkpoint's reader, or what a pass returns.
+///
+/// The whole of Karat is a river of these. Names, types and shapes are known at once; bytes are
+/// pulled one tensor at a time, so that a conversion holds one tensor in memory, whatever the size
+/// of the checkpoint. Pulling the same tensor twice gives the same bytes.
+public protocol TensorSource: Sendable {
+  /// What the source holds.
+  var manifest: Manifest { get }
+
+  /// Reads or computes one tensor, with the type and shape that the manifest says.
+  ///
+  /// - Throws: `CheckpointError` where there is no tensor of that name, or its bytes cannot be had.
+  func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor
+}
+
+extension TensorSource {
+  /// The same tensors under a manifest that this closure changed, or new tensors beside them.
+  ///
+  /// - Parameters:
+  ///   - changes: what is added or replaced: each tensor's description and how to compute it.
+  ///   - removed: names that are no longer there.
+  /// - Returns: a source that computes a changed tensor when it is pulled, and not before.
+  public func overlaid(
+    with changes: [TensorName: DerivedTensor],
+    removing removed: Set<TensorName> = []
+  ) -> OverlaySource {
+    OverlaySource(base: self, changes: changes, removed: removed)
+  }
+}
+
+/// A tensor that is computed when it is pulled.
+public struct DerivedTensor: Sendable {
+  /// Its type and shape.
+  public let info: TensorInfo
+  /// Computes it, with that type and shape.
+  public let compute: @Sendable () throws(CheckpointError) -> Tensor
+
+  /// Describes a tensor and how to compute it.
+  public init(
+    _ info: TensorInfo, compute: @escaping @Sendable () throws(CheckpointError) -> Tensor
+  ) {
+    self.info = info
+    self.compute = compute
+  }
+
+  /// A tensor that is there already.
+  public init(_ tensor: Tensor) {
+    self.init(TensorInfo(tensor.dtype, tensor.shape)) { () throws(CheckpointError) in tensor }
+  }
+}
+
+/// A source with some tensors added, replaced or removed; the rest pass through.
+public struct OverlaySource: TensorSource {
+  /// What the source holds after the changes.
+  public let manifest: Manifest
+
+  private let base: any TensorSource
+  private let changes: [TensorName: DerivedTensor]
+
+  init(
+    base: any TensorSource, changes: [TensorName: DerivedTensor], removed: Set<TensorName>
+  ) {
+    var manifest = base.manifest
+    manifest.removeAll { removed.contains($0) }
+    for name in changes.keys.sorted() {
+      if let change = changes[name] { manifest.set(name, change.info) }
+    }
+    self.base = base
+    self.changes = changes
+    self.manifest = manifest
+  }
+
+  /// Computes a changed tensor, or pulls an unchanged one from the source below.
+  public func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
+    if let change = changes[name] { return try change.compute() }
+    guard manifest[name] != nil else { throw .missing(name, in: "the checkpoint") }
+    return try base.tensor(name)
+  }
+}
+
+/// Tensors that are all in memory.
+public struct MemorySource: TensorSource {
+  /// What the source holds, sorted by name.
+  public let manifest: Manifest
+
+  private let tensors: [TensorName: Tensor]
+
+  /// Makes a source of tensors in memory.
+  public init(_ tensors: [TensorName: Tensor], metadata: [String: String] = [:]) {
+    var manifest = Manifest(metadata: metadata)
+    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+      manifest.set(name, TensorInfo(tensor.dtype, tensor.shape))
+    }
+    self.tensors = tensors
+    self.manifest = manifest
+  }
+
+  /// The tensor of that name.
+  public func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
+    guard let tensor = tensors[name] else { throw .missing(name, in: "memory") }
+    return tensor
+  }
+}

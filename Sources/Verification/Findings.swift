@@ -1,0 +1,117 @@
+public import KaratBytes
+
+/// What a comparison of two models over the same text found.
+public struct Findings: Sendable {
+  /// The tokens that were scored: all but the first of each window.
+  public let tokens: Int
+  /// How many windows there were, and how many tokens one has.
+  public let windows: Int
+  /// Tokens of one window; the last may be shorter.
+  public let windowLength: Int
+  /// The perplexity of the model that everything is measured against.
+  public let referencePerplexity: Double
+  /// The perplexity of the model that is judged.
+  public let candidatePerplexity: Double
+  /// The candidate's perplexity over the reference's, with its uncertainty.
+  public let ratio: RatioInterval
+  /// The KL divergence of the candidate's distribution of the next token from the reference's, in
+  /// nats, over all scored tokens.
+  public let divergence: Distribution
+  /// The fraction of scored tokens for which both find the same token most likely.
+  public let topAgreement: Double
+  /// The bytes of each model's tensors.
+  public let referenceBytes: Int
+  /// The bytes of the candidate's tensors.
+  public let candidateBytes: Int
+  /// The most that the perplexity may rise, as a fraction.
+  public let maximumDrop: Double
+  /// Whether it rose by more.
+  public let verdict: Verdict
+
+  /// The document that `karat verify --json` prints.
+  public var json: JSONValue {
+    var object = JSONObject()
+    object["tokens"] = .number(JSONNumber(tokens))
+    object["windows"] = .number(JSONNumber(windows))
+    object["window"] = .number(JSONNumber(windowLength))
+    object["perplexity"] = .object([
+      "reference": .init(referencePerplexity), "candidate": .init(candidatePerplexity),
+      "ratio": .init(ratio.ratio),
+      "ratio_ci95": ratio.bounds.map { .array([.init($0.lowerBound), .init($0.upperBound)]) } ?? .null,
+    ])
+    object["kld"] = .object([
+      "mean": .init(divergence.mean), "stderr": .init(divergence.standardError),
+      "median": .init(divergence.quantile(0.5)), "p90": .init(divergence.quantile(0.9)),
+      "p99": .init(divergence.quantile(0.99)), "p999": .init(divergence.quantile(0.999)),
+      "max": .init(divergence.maximum),
+    ])
+    object["top1_agreement"] = .init(topAgreement)
+    object["tasks"] = .object([:])
+    object["bytes"] = .object([
+      "reference": .number(JSONNumber(referenceBytes)),
+      "candidate": .number(JSONNumber(candidateBytes)),
+    ])
+    object["max_drop"] = .init(maximumDrop)
+    object["verdict"] = .string(verdict.rawValue)
+    return .object(object)
+  }
+}
+
+/// What the gate says about a rise of the perplexity.
+public enum Verdict: String, Sendable, Hashable {
+  /// The whole interval lies within what is allowed.
+  case pass
+  /// The whole interval lies beyond it.
+  case fail
+  /// The interval spans the limit: there is too little text to tell.
+  case undecided
+
+  /// Judges an interval.
+  ///
+  /// - Parameter maximumDrop: the most that the perplexity may rise, as a fraction.
+  init(_ interval: RatioInterval, maximumDrop: Double) {
+    guard let bounds = interval.bounds else {
+      self = .undecided
+      return
+    }
+    if bounds.upperBound <= 1 + maximumDrop {
+      self = .pass
+    } else {
+      self = bounds.lowerBound > 1 + maximumDrop ? .fail : .undecided
+    }
+  }
+}
+
+/// Numbers that were measured once for each token, sorted.
+public struct Distribution: Sendable {
+  private let sorted: [Double]
+  /// Their mean.
+  public let mean: Double
+  /// The standard error of the mean, from the spread of the means of segments.
+  public let standardError: Double
+
+  init(_ numbers: [Double], segments: Segments) {
+    sorted = numbers.sorted()
+    mean = numbers.isEmpty ? 0 : numbers.reduce(0, +) / Double(numbers.count)
+    standardError = segments.standardError(of: numbers) ?? 0
+  }
+
+  /// The largest.
+  public var maximum: Double { sorted.last ?? 0 }
+
+  /// The number that a fraction of all are not above, interpolated between neighbours.
+  public func quantile(_ fraction: Double) -> Double {
+    guard let last = sorted.indices.last else { return 0 }
+    let place = fraction * Double(last)
+    let below = Int(place)
+    let above = min(below + 1, last)
+    return sorted[below] + (place - Double(below)) * (sorted[above] - sorted[below])
+  }
+}
+
+extension JSONValue {
+  /// A number, or null where it is not finite.
+  fileprivate init(_ number: Double) {
+    self = JSONNumber(number).map(JSONValue.number) ?? .null
+  }
+}

@@ -1,0 +1,144 @@
+import Foundation
+public import KaratBytes
+public import KaratEngine
+import KaratGraphs
+import KaratKernels
+
+/// Compares two models over the same windows of text, side by side: nothing is stored but a few
+/// numbers for each token.
+public struct Verifier: Sendable {
+  /// The most that the perplexity may rise, as a fraction.
+  public var maximumDrop: Double
+  /// Where the verifier says how far it is.
+  public var progress: ProgressReporter
+
+  /// The rise of the perplexity that is allowed where nothing else is said: 0.8%.
+  public static let defaultMaximumDrop = 0.008
+
+  /// Prepares to compare.
+  public init(
+    maximumDrop: Double = Verifier.defaultMaximumDrop, progress: ProgressReporter = .silent
+  ) {
+    self.maximumDrop = maximumDrop
+    self.progress = progress
+  }
+
+  /// A model to compare, and its size.
+  public struct Subject {
+    let executor: Executor
+    let byteCount: Int
+
+    /// - Parameters:
+    ///   - executor: runs the model.
+    ///   - byteCount: the bytes that the model takes on disk.
+    public init(_ executor: Executor, byteCount: Int) {
+      self.executor = executor
+      self.byteCount = byteCount
+    }
+  }
+
+  /// Runs both models over every window and compares what they predict.
+  ///
+  /// The first token of each window is not scored. Perplexity is `exp` of one mean over all scored
+  /// tokens. Time is that of running both models; memory holds the logits of one window twice.
+  ///
+  /// - Parameters:
+  ///   - reference: the model that everything is measured against.
+  ///   - candidate: the model that is judged; its vocabulary must be as large.
+  ///   - windows: token windows of at least two tokens each.
+  /// - Throws: `VerificationError` where the vocabularies differ or a model gives numbers that are
+  ///   not finite, and what running the models throws.
+  public func compare(
+    _ reference: Subject, _ candidate: Subject, windows: [[Int32]]
+  ) throws -> Findings {
+    let (referenceBytes, candidateBytes) = (reference.byteCount, candidate.byteCount)
+    let (reference, candidate) = (reference.executor, candidate.executor)
+    guard reference.vocabularySize == candidate.vocabularySize else {
+      throw VerificationError(
+        "the reference has a vocabulary of \(reference.vocabularySize) and the candidate one of \(candidate.vocabularySize); only models of one vocabulary can be compared.")
+    }
+    guard !windows.isEmpty, windows.allSatisfy({ $0.count >= 2 }) else {
+      throw VerificationError("there is nothing to score: each window needs at least 2 tokens.")
+    }
+    var scores = Scores()
+    for (index, window) in windows.enumerated() {
+      progress.report("verify", index, of: windows.count, "windows")
+      try reference.run(tokens: [window], names: ["logits"]) { _, left in
+        try candidate.run(tokens: [window], names: ["logits"]) { _, right in
+          guard left.features == right.features else {
+            throw VerificationError(
+              "the reference gives \(left.features) logits and the candidate \(right.features).")
+          }
+          try scores.add(window, left, right, index: index, on: reference.workers)
+        }
+      }
+    }
+    progress.report("verify", windows.count, of: windows.count, "windows")
+    let segments = Segments(scoredTokens: windows.map { $0.count - 1 })
+    let ratio = RatioInterval(
+      differences: zip(scores.candidateLosses, scores.referenceLosses).map { $0 - $1 },
+      segments: segments)
+    let count = Double(scores.divergences.count)
+    return Findings(
+      tokens: scores.divergences.count,
+      windows: windows.count,
+      windowLength: windows[0].count,
+      referencePerplexity: exp(scores.referenceLosses.reduce(0, +) / count),
+      candidatePerplexity: exp(scores.candidateLosses.reduce(0, +) / count),
+      ratio: ratio,
+      divergence: Distribution(scores.divergences, segments: segments),
+      topAgreement: Double(scores.agreements) / count,
+      referenceBytes: referenceBytes,
+      candidateBytes: candidateBytes,
+      maximumDrop: maximumDrop,
+      verdict: Verdict(ratio, maximumDrop: maximumDrop))
+  }
+}
+
+/// Why two models cannot be compared.
+public struct VerificationError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// Where, what is, what was needed, and what to do.
+  public let description: String
+
+  init(_ description: String) {
+    self.description = description
+  }
+}
+
+/// What is kept of each scored token.
+private struct Scores {
+  private(set) var referenceLosses: [Double] = []
+  private(set) var candidateLosses: [Double] = []
+  private(set) var divergences: [Double] = []
+  private(set) var agreements = 0
+
+  mutating func add(
+    _ window: [Int32], _ reference: Operand, _ candidate: Operand, index: Int, on workers: Workers
+  ) throws {
+    let scored = window.count - 1
+    let features = reference.features
+    let rows = [LogitComparison](unsafeUninitializedCapacity: scored) { rows, count in
+      guard let first = rows.baseAddress else { return }
+      workers.forEachTile(scored) { row in
+        (first + row).initialize(
+          to: compareLogits(
+            reference: reference.floats + row * features,
+            candidate: candidate.floats + row * features, count: features))
+      }
+      count = scored
+    }
+    for (row, comparison) in rows.enumerated() {
+      let target = Int(window[row + 1])
+      let left = comparison.referenceLogSumExp - Double(reference.floats[row * features + target])
+      let right = comparison.candidateLogSumExp - Double(candidate.floats[row * features + target])
+      for (loss, name) in [(left, "reference"), (right, "candidate")] where !loss.isFinite {
+        throw VerificationError(
+          "window \(index), token \(row + 1): the \(name) gives logits that are not finite numbers. A weight is broken, or the model overflows: karat inspect --tensors.")
+      }
+      referenceLosses.append(left)
+      candidateLosses.append(right)
+      divergences.append(comparison.divergence)
+      if comparison.referenceArgmax == comparison.candidateArgmax { agreements += 1 }
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import KaratBytes
+import KaratCheckpoints
+import KaratTensors
+import Testing
+
+@Suite struct GGUFTests {
+  @Test(arguments: ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"])
+  func decodesBlocksAsTheReferenceDoes(_ type: String) throws {
+    let blocks = try SafetensorsReader(fixture("arithmetic/gguf-blocks.safetensors"))
+    let dtype = try #require(DType(rawValue: type))
+    let raw = try blocks.tensor(TensorName("\(type).raw"))
+    let expected = try blocks.tensor(TensorName("\(type).values"))
+    let packed = raw.withBytes { bytes in
+      Tensor(dtype, expected.shape) { $0.copyMemory(from: bytes) }
+    }
+    #expect(dequantized(packed).isIdentical(to: expected))
+  }
+
+  @Test func leavesOtherTypesAsTheyAre() {
+    let tensor = Tensor(.bf16, [2], copying: [0x3f80, 0x4000] as [UInt16])
+    #expect(dequantized(tensor).isIdentical(to: tensor))
+  }
+
+  @Test func readsTypedMetadata() throws {
+    let file = try GGUFReader(fixture("hostile/gguf/G06-arrays-ok.gguf"))
+    #expect(file.metadata["k0"] == .array(.uint8([1, 2])))
+    #expect(file.metadata["k1"]?.array?.ints == [-1, 2])
+    #expect(file.metadata["k6"]?.array?.floats == [1, 1])
+    #expect(file.metadata["k7"] == .array(.bool([true, false])))
+    #expect(file.metadata["k8"]?.array?.strings == ["x", ""])
+    #expect(file.metadata["k11"]?.array?.ints == [-1, -1])
+    #expect(file.metadata["k12"] == .array(.float64([2, 2])))
+    #expect(file.metadata["k9"] == nil)
+    #expect(file.metadata.members.map(\.key).first == "k0")
+  }
+
+  @Test func reversesDimensions() throws {
+    let file = try GGUFReader(fixture("checkpoints/llama.gguf"))
+    #expect(file.manifest["blk.0.attn_k.weight"] == TensorInfo(.q4_1, [16, 32]))
+    #expect(file.manifest["blk.0.ffn_gate.weight"] == TensorInfo(.q5_1, [64, 32]))
+    #expect(file.metadata["tokenizer.ggml.tokens"]?.array?.strings?.count == 40)
+  }
+
+  @Test func presentsLlamaAsHuggingFaceDoes() throws {
+    let model = try GGUFModelSource(GGUFReader(fixture("checkpoints/llama.gguf")))
+    let expected = try SafetensorsReader(fixture("checkpoints/llama-as-hugging-face.safetensors"))
+    try expectSameTensors(model, expected)
+    #expect(
+      model.config == [
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "float32",
+        "hidden_act": "silu", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "vocab_size": 40,
+        "max_position_embeddings": 512, "rms_norm_eps": 1e-05, "rope_theta": 500000.0,
+        "rope_scaling": [
+          "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 8192,
+        ],
+        "attention_bias": false, "mlp_bias": false, "tie_word_embeddings": false,
+        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": nil,
+      ]
+    )
+  }
+
+  @Test func refusesModelsItCannotPresent() throws {
+    let whole = try read(fixture("checkpoints/llama.gguf"))
+    try inTemporaryFolder { (folder) throws in
+      let path = "\(folder)/model.gguf"
+      /// Replaces a text of the file by one of the same length.
+      func refusal(_ text: String, _ other: String) throws -> String? {
+        let place = try #require(whole.firstRange(of: Array(text.utf8)))
+        #expect(text.utf8.count == other.utf8.count)
+        var bytes = whole
+        bytes.replaceSubrange(place, with: other.utf8)
+        try write(bytes, to: path)
+        return message(in: folder) { _ = try GGUFModelSource(GGUFReader(path)) }
+      }
+      #expect(try refusal("llama.block_count", "llama.block_count") == nil)
+      #expect(
+        try refusal("llama.block_count", "llama.block_cOunt")
+          == "model.gguf: there is no 'llama.block_count', which the architecture needs."
+      )
+      #expect(
+        try refusal("blk.1.attn_v", "blk.1.attn_w")
+          == "model.gguf, 'blk.1.attn_w.weight': the architecture 'llama' has no tensor of this name"
+          + " here."
+      )
+      #expect(
+        try refusal("general.architecture", "general.architectUre")
+          == "model.gguf: there is no 'general.architecture', which names the model."
+      )
+      #expect(
+        try refusal(
+          "attention.head_count\u{4}\0\0\0\u{4}",
+          "attention.head_count\u{4}\0\0\0\u{5}"
+        )
+          == "model.gguf: 'llama.rope.dimension_count' is not the 6 elements of a head, and only that"
+          + " is read."
+      )
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import KaratKernels
+import Testing
+
+extension Kernels {
+  @Test(arguments: [
+    (1, 1, 1), (1, 576, 192), (2, 7, 5), (3, 33, 31), (4, 100, 257), (5, 1, 1), (5, 576, 96),
+    (12, 64, 32), (13, 321, 97), (17, 700, 129), (513, 65, 33), (1030, 9, 200), (6, 1300, 1),
+  ])
+  func linearMaps(rows: Int, inFeatures: Int, outFeatures: Int) {
+    var numbers = Numbers(seed: UInt64(rows * 1000 + inFeatures))
+    let x = numbers.floats(rows * inFeatures)
+    let weight = numbers.floats(outFeatures * inFeatures)
+    let bias = numbers.floats(outFeatures)
+    for bias in [nil, bias] {
+      let expected = Reference.linear(
+        x: x,
+        rows: rows,
+        inFeatures: inFeatures,
+        weight: weight,
+        outFeatures: outFeatures,
+        bias: bias
+      )
+      sweep { workers in
+        filled(rows * outFeatures, with: Float(7)) { out in
+          func run(_ bias: UnsafePointer<Float>?) {
+            linear(
+              x: x,
+              rows: rows,
+              inFeatures: inFeatures,
+              weight: weight,
+              outFeatures: outFeatures,
+              bias: bias,
+              out: out,
+              on: workers
+            )
+          }
+          if let bias { run(bias) } else { run(nil) }
+        }
+      } check: { level, found in
+        expectClose(found, expected, tolerance: 2e-6, "\(level)")
+      }
+    }
+  }
+
+  @Test(arguments: [(1, 1, 1), (3, 5, 7), (64, 64, 64), (257, 33, 385), (300, 1, 400)])
+  func matrixProducts(rows: Int, inner: Int, columns: Int) {
+    var numbers = Numbers(seed: 3)
+    let a = numbers.floats(rows * inner)
+    let b = numbers.floats(inner * columns)
+    sweep { workers in
+      filled(rows * columns, with: Float(7)) { out in
+        matmul(a: a, rows: rows, inner: inner, b: b, columns: columns, out: out, on: workers)
+      }
+    } check: { level, found in
+      let expected = Reference.matmul(a: a, rows: rows, inner: inner, b: b, columns: columns)
+      expectClose(found, expected, tolerance: 2e-6, "\(level)")
+    }
+  }
+
+  @Test(arguments: [(1, 1), (5, 3), (40, 193), (7, 400)])
+  func gramMatrices(rows: Int, features: Int) {
+    var numbers = Numbers(seed: 4)
+    let x = numbers.floats(rows * features)
+    let before = Reference.gram(
+      x: numbers.floats(features),
+      rows: 1,
+      features: features,
+      accumulateInto: [Float](repeating: 0, count: features * features)
+    )
+    sweep { workers in
+      filled(features * features, with: Float(7)) { out in
+        out.update(from: before, count: before.count)
+        gram(x: x, rows: rows, features: features, accumulateInto: out, on: workers)
+      }
+    } check: { level, found in
+      let expected = Reference.gram(
+        x: x,
+        rows: rows,
+        features: features,
+        accumulateInto: before
+      )
+      expectClose(found, expected, tolerance: 2e-6, "\(level)")
+      let symmetric = (0..<features).allSatisfy { i in
+        (0..<i).allSatisfy { found[i * features + $0] == found[$0 * features + i] }
+      }
+      #expect(symmetric)
+    }
+  }
+
+  @Test(arguments: [(1, 1), (3, 7), (2, 16), (130, 576), (9, 1000)])
+  func rootMeanSquareNormalization(rows: Int, features: Int) {
+    var numbers = Numbers(seed: 5)
+    let x = numbers.floats(rows * features, size: 3)
+    let weight = numbers.floats(features)
+    sweep { workers in
+      filled(x.count, with: Float(7)) { out in
+        rmsNorm(
+          x: x,
+          rows: rows,
+          features: features,
+          weight: weight,
+          epsilon: 1e-5,
+          out: out,
+          on: workers
+        )
+      }
+    } check: { level, found in
+      let expected = Reference.rmsNorm(
+        x: x,
+        rows: rows,
+        features: features,
+        weight: weight,
+        epsilon: 1e-5
+      )
+      expectClose(found, expected, tolerance: 1e-6, "\(level)")
+    }
+  }
+
+  @Test(arguments: [(1, 1, 1, 2), (2, 5, 3, 6), (3, 70, 9, 64), (1, 2, 1, 80)])
+  func rotaryPositions(batch: Int, length: Int, heads: Int, headSize: Int) {
+    var numbers = Numbers(seed: 6)
+    let x = numbers.floats(batch * length * heads * headSize)
+    let start = 3
+    let cosines = numbers.floats((start + length) * headSize / 2)
+    let sines = numbers.floats((start + length) * headSize / 2)
+    sweep { workers in
+      filled(x.count, with: Float(7)) { out in
+        out.update(from: x, count: x.count)
+        rope(
+          x: out,
+          batch: batch,
+          length: length,
+          heads: heads,
+          headSize: headSize,
+          cosines: cosines,
+          sines: sines,
+          start: start,
+          out: out,
+          on: workers
+        )
+      }
+    } check: { level, found in
+      let expected = Reference.rope(
+        x: x,
+        batch: batch,
+        length: length,
+        heads: heads,
+        headSize: headSize,
+        cosines: cosines,
+        sines: sines,
+        start: start
+      )
+      expectClose(found, expected, tolerance: 5e-7, "\(level)")
+    }
+  }
+
+  @Test(arguments: [1, 15, 16, 17, 70_001])
+  func elementwise(count: Int) {
+    var numbers = Numbers(seed: 7)
+    var gate = numbers.floats(count, size: 20)
+    let up = numbers.floats(count)
+    // Beyond what e^x holds: no NaN.
+    gate[0] = -300
+    sweep { workers in
+      filled(count, with: Float(7)) {
+        swiglu(gate: gate, up: up, count: count, out: $0, on: workers)
+      }
+    } check: { level, found in
+      expectClose(found, Reference.swiglu(gate: gate, up: up), tolerance: 1e-6, "\(level)")
+    }
+    sweep { workers in
+      filled(count, with: Float(7)) { add(a: gate, b: up, count: count, out: $0, on: workers) }
+    } check: { _, found in
+      #expect(found == Reference.add(a: gate, b: up))
+    }
+  }
+
+  @Test func embedding() {
+    var numbers = Numbers(seed: 8)
+    let table = numbers.floats(100 * 37)
+    let ids = (0..<3000).map { Int32($0 * 7 % 100) }
+    sweep { workers in
+      filled(ids.count * 37, with: Float(7)) {
+        embed(ids: ids, count: ids.count, table: table, features: 37, out: $0, on: workers)
+      }
+    } check: { _, found in
+      #expect(found == Reference.embed(ids: ids, table: table, features: 37))
+    }
+  }
+}

@@ -1,0 +1,199 @@
+import KaratKernels
+import Testing
+
+extension Kernels {
+  @Test(arguments: [
+    (1, 1, 1), (1, 3, 33), (1, 576, 200), (2, 4, 32), (3, 5, 31), (5, 63, 65), (13, 577, 97),
+    (12, 64, 32), (29, 130, 70), (700, 20, 40), (3, 20_000, 5),
+  ])
+  func integerProducts(rows: Int, inFeatures: Int, outFeatures: Int) {
+    var numbers = Numbers(seed: UInt64(inFeatures))
+    let extremes: [(x: [UInt8], codes: [Int8])] = [
+      (numbers.bytes(rows * inFeatures), numbers.codes(outFeatures * inFeatures)),
+      (
+        [UInt8](repeating: 255, count: rows * inFeatures),
+        [Int8](repeating: -128, count: outFeatures * inFeatures)
+      ),
+      (
+        [UInt8](repeating: 255, count: rows * inFeatures),
+        [Int8](repeating: 127, count: outFeatures * inFeatures)
+      ),
+      (
+        (0..<rows * inFeatures).map { $0 % 3 == 0 ? 255 : 0 },
+        (0..<outFeatures * inFeatures).map { $0 % 2 == 0 ? 127 : -128 }
+      ),
+    ]
+    for (x, codes) in extremes {
+      checkIntegerProduct(
+        x: x,
+        codes: codes,
+        rows: rows,
+        inFeatures: inFeatures,
+        outFeatures: outFeatures
+      )
+    }
+  }
+
+  private func checkIntegerProduct(
+    x: [UInt8],
+    codes: [Int8],
+    rows: Int,
+    inFeatures: Int,
+    outFeatures: Int
+  ) {
+    var numbers = Numbers(seed: 9)
+    let weightScales = numbers.floats(outFeatures)
+    let bias = numbers.floats(outFeatures)
+    let sums = Reference.integerAccumulate(
+      x: x,
+      rows: rows,
+      codes: codes,
+      outFeatures: outFeatures,
+      inFeatures: inFeatures
+    )
+    sweep { workers in
+      let weight = PackedInt8Weight(
+        codes: codes,
+        outFeatures: outFeatures,
+        inFeatures: inFeatures,
+        on: workers
+      )
+      return filled(sums.count, with: Int32(7)) {
+        integerAccumulate(x: x, rows: rows, weight: weight, out: $0, on: workers)
+      }
+    } check: { level, found in
+      #expect(found == sums, "\(level)")
+    }
+    for (zeroPoint, bias) in [(UInt8(0), nil), (255, bias), (131, bias)] {
+      let expected = Reference.integerLinear(
+        x: x,
+        rows: rows,
+        codes: codes,
+        outFeatures: outFeatures,
+        inFeatures: inFeatures,
+        scale: 0.37,
+        zeroPoint: zeroPoint,
+        weightScales: weightScales,
+        bias: bias
+      )
+      sweep { workers in
+        let weight = PackedInt8Weight(
+          codes: codes,
+          outFeatures: outFeatures,
+          inFeatures: inFeatures,
+          on: workers
+        )
+        return filled(expected.count, with: Float(7)) { out in
+          func run(_ bias: UnsafePointer<Float>?) {
+            integerLinear(
+              x: x,
+              rows: rows,
+              weight: weight,
+              scale: 0.37,
+              zeroPoint: zeroPoint,
+              weightScales: weightScales,
+              bias: bias,
+              out: out,
+              on: workers
+            )
+          }
+          if let bias { run(bias) } else { run(nil) }
+        }
+      } check: { level, found in
+        #expect(found == expected, "\(level), zero point \(zeroPoint)")
+      }
+    }
+  }
+
+  @Test func packedWeight() {
+    let codes: [Int8] = [-128, -128, 127, 1, 2, 3]
+    let weight = PackedInt8Weight(
+      codes: codes,
+      outFeatures: 2,
+      inFeatures: 3,
+      on: Workers(threads: 1)
+    )
+    #expect(weight.rowSums == [-129, 6])
+    #expect(weight.byteCount == 32 * 4 + 2 * 4)
+    let limit = PackedInt8Weight.maximumInnerSize
+    #expect(limit * 255 * 128 <= Int(Int32.max) && (limit + 1) * 255 * 128 > Int(Int32.max))
+  }
+
+  @Test(arguments: [UInt8(0), 128, 255])
+  func quantizesActivations(zeroPoint: UInt8) {
+    var numbers = Numbers(seed: 10)
+    let special: [Float] = [
+      .nan, .infinity, -.infinity, 0, -0.0, 0.25, 0.75, -0.25, -0.75, 1e30, -1e30, 1e-30,
+      .greatestFiniteMagnitude, .leastNonzeroMagnitude, 63.75, -63.75,
+    ]
+    let halves = (-600...600).map { Float($0) * 0.25 }
+    let x = special + halves + numbers.floats(70_001, size: 100)
+    for scale: Float in [0.5, 0.3, 1e-38, 1e30] {
+      sweep { workers in
+        filled(x.count, with: UInt8(7)) {
+          quantize(
+            x: x,
+            count: x.count,
+            scale: scale,
+            zeroPoint: zeroPoint,
+            out: $0,
+            on: workers
+          )
+        }
+      } check: { level, found in
+        #expect(
+          found == Reference.quantize(x: x, scale: scale, zeroPoint: zeroPoint),
+          "\(level)"
+        )
+      }
+    }
+  }
+
+  @Test(arguments: [(1, 1), (5, 3), (7, 1000), (200, 257)])
+  func quantizesWeights(rows: Int, columns: Int) {
+    var numbers = Numbers(seed: 11)
+    var weight = numbers.floats(rows * columns)
+    weight[0] = .nan
+    let scales = (0..<rows).map { $0 == 1 ? 0 : Float($0 + 1) / 150 }
+    for limit: Float in [127, 7] {
+      let codes = Reference.quantizeRows(
+        weight: weight,
+        columns: columns,
+        scales: scales,
+        limit: limit
+      )
+      sweep { workers in
+        filled(weight.count, with: Int8(9)) {
+          quantizeRows(
+            weight: weight,
+            rows: rows,
+            columns: columns,
+            scales: scales,
+            limit: limit,
+            out: $0,
+            on: workers
+          )
+        }
+      } check: { level, found in
+        #expect(found == codes, "\(level)")
+      }
+      sweep { workers in
+        filled(weight.count, with: Float(9)) {
+          dequantizeRows(
+            codes: codes,
+            rows: rows,
+            columns: columns,
+            scales: scales,
+            out: $0,
+            on: workers
+          )
+        }
+      } check: { level, found in
+        #expect(
+          found == Reference.dequantizeRows(codes: codes, columns: columns, scales: scales),
+          "\(level)"
+        )
+      }
+    }
+  }
+}

@@ -1,0 +1,66 @@
+"""Asserts that two measurements of the same pair of models agree: exit code 0 if they do, 1 if not.
+
+    compare.py INDEPENDENT.json KARAT.json [--max-ratio 1.03]
+
+The first is what verify_w8a8.py printed, the second what `karat verify --json` wrote. The two
+differ in the order of float32 sums, which turns some activations over a rounding edge; so
+perplexities may differ by 0.1% and the mean KL divergence by 2%, never the number of tokens.
+With --max-ratio the independent ratio of perplexities is asserted too.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+TOLERANCES = {  # relative
+    ("tokens",): 0.0,
+    ("perplexity", "reference"): 0.001,
+    ("perplexity", "candidate"): 0.001,
+    ("perplexity", "ratio"): 0.001,
+    ("kld", "mean"): 0.02,
+}
+SHOWN = [("kld", name) for name in ("stderr", "median", "p90", "p99", "p999", "max")] + [("top1_agreement",)]
+
+
+def field(measurement: dict, path: tuple[str, ...]) -> float:
+    for key in path:
+        measurement = measurement[key]
+    return float(measurement)
+
+
+def agree(independent: dict, karat: dict) -> bool:
+    """Prints both side by side."""
+    everywhere = True
+    print(f"{'':24}{'independent':>14}{'karat':>14}{'apart':>10}{'allowed':>10}")
+    for path in [*TOLERANCES, *SHOWN]:
+        expected, found = field(independent, path), field(karat, path)
+        apart = abs(found - expected) / abs(expected) if expected else abs(found)
+        row = f"{' '.join(path):24}{expected:14.6g}{found:14.6g}{apart:10.3%}"
+        if path in TOLERANCES:
+            within = apart <= TOLERANCES[path]  # false for a NaN too
+            everywhere = everywhere and within
+            row += f"{TOLERANCES[path]:10.1%}{'' if within else '  apart'}"
+        print(row)
+    print("PASS: the two agree." if everywhere else "FAIL: the two do not agree.")
+    return everywhere
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("independent", type=Path)
+    parser.add_argument("karat", type=Path)
+    parser.add_argument("--max-ratio", type=float, help="perplexity allowed, candidate over reference")
+    options = parser.parse_args()
+    independent, karat = (json.loads(path.read_text()) for path in (options.independent, options.karat))
+    passed = agree(independent, karat)
+    if options.max_ratio is not None:
+        ratio = field(independent, ("perplexity", "ratio"))
+        within = ratio <= options.max_ratio
+        print(f"{'PASS' if within else 'FAIL'}: perplexity is {ratio:.4f} times the reference's; {options.max_ratio} is allowed.")
+        passed = passed and within
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
