@@ -81,5 +81,35 @@ let package = Package(
       dependencies: ["Karat", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Sources/CLI",
       swiftSettings: settings),
+    // What several test targets need; no product holds it.
+    .target(
+      name: "KaratTestSupport",
+      dependencies: ["KaratBytes", "KaratCheckpoints", "KaratTensors"],
+      path: "Tests/Support",
+      swiftSettings: settings),
+    tests("Tiny", ["Karat", "KaratGraphs", "KaratTestSupport"]),
+    tests("Bytes", ["KaratBytes"]),
+    tests("Checkpoints", ["KaratBytes", "KaratCheckpoints", "KaratTensors"]),
+    tests("Graphs", ["KaratGraphs", "KaratTensors", "KaratTestSupport"]),
+    tests(
+      "Architectures",
+      ["KaratArchitectures", "KaratBytes", "KaratGraphs", "KaratTensors", "KaratTestSupport"]),
+    tests(
+      "Passes",
+      [
+        "Karat", "KaratBytes", "KaratGraphs", "KaratPasses", "KaratTensors", "KaratTestSupport",
+      ]),
+    tests(
+      "Models",
+      [
+        "Karat", "KaratArchitectures", "KaratBytes", "KaratGraphs", "KaratModels", "KaratTensors",
+        "KaratTestSupport",
+      ]),
+    tests(
+      "Verification",
+      ["Karat", "KaratGraphs", "KaratTensors", "KaratTestSupport", "KaratVerification"]),
+    tests("Engine", ["Karat", "KaratEngine", "KaratGraphs", "KaratTestSupport"]),
+    tests("CLI", ["Karat", "KaratCLI", "KaratTestSupport"]),
+    tests("Kernels", ["CKernels", "KaratKernels", "KaratTensors"]),
   ]
 )

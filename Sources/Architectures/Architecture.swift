@@ -23,6 +23,7 @@ public struct Architecture: Sendable {
   /// - Parameters:
   ///   - config: the object of config.json.
   ///   - file: its name in messages.
+  /// - Returns: the family that `architectures` names, or `model_type` where that is absent.
   /// - Throws: `ConfigError` naming the architecture and those that are supported.
   public static func named(by config: JSONObject, file: String) throws(ConfigError) -> Architecture
   {
@@ -36,11 +37,16 @@ public struct Architecture: Sendable {
     let known = all.flatMap(\.names).joined(separator: ", ")
     guard let name else {
       throw ConfigError(
-        file: file, "neither 'architectures' nor 'model_type' says what the model is. Known architectures: \(known).")
+        file: file,
+        "neither 'architectures' nor 'model_type' says what the model is. Known architectures: "
+          + "\(known)."
+      )
     }
     throw ConfigError(
-      file: file, "the architecture '\(name)' is not supported. Supported: \(known).",
-      isUnsupported: true)
+      file: file,
+      "the architecture '\(name)' is not supported. Supported: \(known).",
+      isUnsupported: true
+    )
   }
 }
 

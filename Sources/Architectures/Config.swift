@@ -79,8 +79,10 @@ package struct Config {
       guard let value = present(key), !harmless.contains(value) else { continue }
       throw ConfigError(
         file: file,
-        "'\(key)' is \(value.shortText), which changes what the model computes and is not supported.",
-        isUnsupported: true)
+        "'\(key)' is \(value.shortText), which changes what the model computes and is not "
+          + "supported.",
+        isUnsupported: true
+      )
     }
   }
 
@@ -98,7 +100,11 @@ extension Config {
     let parameters = try nested("rope_parameters")
     let own = try positive("rope_theta", default: 10_000)
     let base: Float
-    if let parameters { base = try parameters.positive("rope_theta", default: own) } else { base = own }
+    if let parameters {
+      base = try parameters.positive("rope_theta", default: own)
+    } else {
+      base = own
+    }
     let settings: Config?
     if let parameters { settings = parameters } else { settings = try nested("rope_scaling") }
     guard let settings else { return RotationFrequencies(base: base) }
@@ -118,12 +124,15 @@ extension Config {
           factor: try settings.positive("factor", default: nil),
           lowFactor: try settings.positive("low_freq_factor", default: nil),
           highFactor: try settings.positive("high_freq_factor", default: nil),
-          originalLength: try settings.positive("original_max_position_embeddings", default: nil)))
+          originalLength: try settings.positive("original_max_position_embeddings", default: nil)
+        )
+      )
     default:
       throw ConfigError(
         file: settings.file,
         "the rotary scaling '\(type)' is not supported. Supported: default, linear, llama3.",
-        isUnsupported: true)
+        isUnsupported: true
+      )
     }
   }
 }

@@ -5,12 +5,14 @@ import KaratTensors
 extension Architecture {
   /// Llama 1 to 3 (Touvron et al., 2023; Grattafiori et al., 2024) and its like, such as SmolLM.
   static let llama = Architecture(
-    names: ["LlamaForCausalLM"], modelType: "llama",
+    names: ["LlamaForCausalLM"],
+    modelType: "llama",
     trace: { config throws(ConfigError) in try LlamaModel(config).trace(config) },
     isSpare: { name in
       // Old checkpoints carry the rotary table, and tied ones at times a copy of the head.
       name.text.hasSuffix("rotary_emb.inv_freq") || name == "lm_head.weight"
-    })
+    }
+  )
 }
 
 /// A Llama decoder as its config describes it.
@@ -45,14 +47,26 @@ struct LlamaModel {
     try config.refuse("hidden_act", unless: "silu", "swish")
     try config.refuse("partial_rotary_factor", unless: 1, 1.0)
     try config.refuse(
-      "sliding_window", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale",
-      "logits_scaling", "embedding_multiplier", "residual_multiplier", "attention_multiplier")
+      "sliding_window",
+      "attn_logit_softcapping",
+      "final_logit_softcapping",
+      "logit_scale",
+      "logits_scaling",
+      "embedding_multiplier",
+      "residual_multiplier",
+      "attention_multiplier"
+    )
     guard heads % keyValueHeads == 0 else {
       throw config.fault(
-        "\(heads) query heads ('num_attention_heads') cannot share \(keyValueHeads) key and value heads ('num_key_value_heads') evenly.")
+        "\(heads) query heads ('num_attention_heads') cannot share \(keyValueHeads) key and value "
+          + "heads ('num_key_value_heads') evenly."
+      )
     }
     guard headSize % 2 == 0, headSize <= Config.largestSize / heads else {
-      throw config.fault("'head_dim' is \(headSize); an even number is needed for rotation, of at most \(Config.largestSize) over all heads.")
+      throw config.fault(
+        "'head_dim' is \(headSize); an even number is needed for rotation, of at most "
+          + "\(Config.largestSize) over all heads."
+      )
     }
   }
 
@@ -99,8 +113,11 @@ struct LlamaModel {
     let k = linear(x, w / "k_proj", hidden, narrow, bias: attentionBias).through(rope, at: w)
     let v = linear(x, w / "v_proj", hidden, narrow, bias: attentionBias)
     let attention = Attention(
-      heads: heads, keyValueHeads: keyValueHeads, scale: 1 / Float(headSize).squareRoot(),
-      isCausal: true)
+      heads: heads,
+      keyValueHeads: keyValueHeads,
+      scale: 1 / Float(headSize).squareRoot(),
+      isCausal: true
+    )
     let mixed = q.through(.attention(attention), k, v, at: w)
     return linear(mixed, w / "o_proj", wide, hidden, bias: attentionBias)
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Karat
 
 /// The command `karat`: what it is called with, and how it ends.
@@ -18,9 +19,14 @@ struct KaratCommand: ParsableCommand {
     subcommands: [
       InspectCommand.self, ConvertCommand.self, QuantizeCommand.self, VerifyCommand.self,
       RunCommand.self, GenerateCommand.self, TokenizeCommand.self, LogitsCommand.self,
-    ])
+      BenchCommand.self,
+    ]
+  )
 
   static func main() {
+    // A full quota or a closed pipe is an error to report, not a reason to die without a word.
+    signal(SIGXFSZ, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -29,7 +29,8 @@ struct WindowOptions: ParsableArguments {
 struct OutputOptions: ParsableArguments {
   @Option(
     help: "The most bytes of tensors in one file, such as 5GB or 200MB.",
-    transform: OutputOptions.byteCount)
+    transform: OutputOptions.byteCount
+  )
   var shardSize: Int?
 
   @Flag(help: "Replace an output that Karat wrote before.")

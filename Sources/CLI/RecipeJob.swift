@@ -26,13 +26,19 @@ struct RecipeJob {
     pipeline.threads = threads
     pipeline.maximumDrop = maximumDrop ?? pipeline.maximumDrop
     if text == nil, recipe.needsCalibrationText {
-      throw DatasetError("the recipe runs the model over text to calibrate, and no text was given. Give one: --calibration TEXT.")
+      throw DatasetError(
+        "the recipe runs the model over text to calibrate, and no text was given. Give one: "
+          + "--calibration TEXT."
+      )
     }
-    var tokens = try text.map { try loaded.tokenizer().encode($0.text, addSpecialTokens: false) } ?? []
+    var tokens =
+      try text.map { try loaded.tokenizer().encode($0.text, addSpecialTokens: false) } ?? []
     if isVerified {
       let heldOut = try heldOut(&tokens, of: loaded)
       pipeline.heldOut = try TokenWindows(
-        measuring: heldOut, length: windows.window, limit: windows.windows,
+        measuring: heldOut,
+        length: windows.window,
+        limit: windows.windows,
         name: data ?? calibration ?? "no text"
       ).windows
     }
@@ -61,7 +67,10 @@ struct RecipeJob {
       return try model.tokenizer().encode(try TextFile(data).text, addSpecialTokens: false)
     }
     guard calibration != nil else {
-      throw DatasetError("no text was given to verify on. Give one: --data TEXT, or 'data' under 'verify' in the recipe.")
+      throw DatasetError(
+        "no text was given to verify on. Give one: --data TEXT, or 'data' under 'verify' in the "
+          + "recipe."
+      )
     }
     let kept = Int(Double(tokens.count) * (1 - Self.heldOutFraction))
     defer { tokens.removeSubrange(kept...) }
@@ -69,7 +78,10 @@ struct RecipeJob {
   }
 
   private func write(
-    _ outcome: Pipeline.Outcome, _ loaded: LoadedModel, _ text: TextFile?, _ tokenCount: Int
+    _ outcome: Pipeline.Outcome,
+    _ loaded: LoadedModel,
+    _ text: TextFile?,
+    _ tokenCount: Int
   ) throws {
     var record = ModelRecord(command: command, recipe: recipe.json)
     record.verification = outcome.records

@@ -59,11 +59,15 @@ final class Terminal: Sendable {
   }
 
   private static func line(
-    _ step: ProgressReporter.Step, elapsed: Duration, isInteractive: Bool
+    _ step: ProgressReporter.Step,
+    elapsed: Duration,
+    isInteractive: Bool
   ) -> String {
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
     let fraction = step.total > 0 ? Double(step.done) / Double(step.total) : 1
-    var parts = ["\(step.task): \(amount(step.done, step.unit)) of \(amount(step.total, step.unit))"]
+    var parts = [
+      "\(step.task): \(amount(step.done, step.unit)) of \(amount(step.total, step.unit))"
+    ]
     if isInteractive {
       let filled = Int(fraction * 24)
       let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)

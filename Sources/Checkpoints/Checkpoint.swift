@@ -31,6 +31,20 @@ public enum Checkpoint {
     return try openFile(Folder.join(path, try onlyFile(of: names, in: path)), access: access)
   }
 
+  /// The files that are read when a checkpoint is opened.
+  ///
+  /// - Throws: `CheckpointError` where there is no checkpoint, or its index breaks a rule.
+  package static func files(of path: String) throws(CheckpointError) -> [String] {
+    let status = try CheckpointError.onFiles { () throws(FileError) in try FileStatus(of: path) }
+    guard status.kind == .folder else { return [path] }
+    let names = try CheckpointError.onFiles { () throws(FileError) in try Folder.names(in: path) }
+    guard names.contains(ShardedSafetensors.indexName) else {
+      return [Folder.join(path, try onlyFile(of: names, in: path))]
+    }
+    let index = Folder.join(path, ShardedSafetensors.indexName)
+    return [index] + (try ShardIndex(index).shards.map { Folder.join(path, $0) })
+  }
+
   /// Tells the format of a file by its first bytes.
   ///
   /// - Throws: `CheckpointError` where it cannot be read or is of no known format.

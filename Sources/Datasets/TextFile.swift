@@ -15,7 +15,10 @@ public struct TextFile: Sendable {
   public init(_ path: String) throws {
     let bytes = try ReadableFile.contents(of: path)
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw DatasetError("\(path): the \(bytes.count) bytes are not text in UTF-8. Convert the file, or choose another.")
+      throw DatasetError(
+        "\(path): the \(bytes.count) bytes are not text in UTF-8. Convert the file, or choose "
+          + "another."
+      )
     }
     self.path = path
     self.text = text

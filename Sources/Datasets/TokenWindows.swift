@@ -17,11 +17,16 @@ public struct TokenWindows: Sendable {
   ///   - name: what the text is called in messages.
   /// - Throws: `DatasetError` where the text has fewer than 2 tokens.
   public init(
-    measuring tokens: [Int32], length: Int, limit: Int? = nil, name: String
+    measuring tokens: [Int32],
+    length: Int,
+    limit: Int? = nil,
+    name: String
   ) throws(DatasetError) {
     guard tokens.count >= 2 else {
       throw DatasetError(
-        "\(name): the text has \(tokens.count) \(tokens.count == 1 ? "token" : "tokens"); at least 2 are needed, since the first of a window is not scored.")
+        "\(name): the text has \(tokens.count) \(tokens.count == 1 ? "token" : "tokens"); at least "
+          + "2 are needed, since the first of a window is not scored."
+      )
     }
     let windows = stride(from: 0, to: tokens.count, by: length).map { start in
       Array(tokens[start..<min(start + length, tokens.count)])
@@ -39,15 +44,23 @@ public struct TokenWindows: Sendable {
   ///   - name: what the text is called in messages.
   /// - Throws: `DatasetError` where the text is shorter than one window.
   public init(
-    calibrating tokens: [Int32], count: Int, length: Int, name: String
+    calibrating tokens: [Int32],
+    count: Int,
+    length: Int,
+    name: String
   ) throws(DatasetError) {
     let available = tokens.count / length
     guard !tokens.isEmpty else {
-      throw DatasetError("\(name): the calibration text has no tokens. Give a text like those that the model will read.")
+      throw DatasetError(
+        "\(name): the calibration text has no tokens. Give a text like those that the model will "
+          + "read."
+      )
     }
     guard available > 0 else {
       throw DatasetError(
-        "\(name): the calibration text has \(tokens.count) tokens; one window needs \(length). Give more text, or ask for shorter windows.")
+        "\(name): the calibration text has \(tokens.count) tokens; one window needs \(length). "
+          + "Give more text, or ask for shorter windows."
+      )
     }
     let taken = min(count, available)
     windows = (0..<taken).map { index in

@@ -2,8 +2,9 @@ import KaratGraphs
 import KaratKernels
 import KaratTensors
 
-/// What does not change between runs: parameters, what is computed from them alone, and packed
-/// integer weights. Pulled from the source when first needed, and kept until dropped.
+/// What does not change between runs: parameters, what is computed from them alone, packed weights.
+///
+/// Pulled from the source when first needed, and kept until dropped.
 final class ConstantStore {
   private let model: Model
   private let workers: Workers
@@ -43,7 +44,11 @@ final class ConstantStore {
     let weight = codes.withElements(as: Int8.self) { codes8 in
       guard let first = codes8.baseAddress else { preconditionFailure("a weight has elements") }
       return PackedInt8Weight(
-        codes: first, outFeatures: codes.shape[0], inFeatures: codes.shape[1], on: workers)
+        codes: first,
+        outFeatures: codes.shape[0],
+        inFeatures: codes.shape[1],
+        on: workers
+      )
     }
     packed[place] = weight
     return weight
@@ -56,7 +61,8 @@ final class ConstantStore {
   }
 
   private func computed(
-    _ value: ValueID, _ rotations: RotationCache
+    _ value: ValueID,
+    _ rotations: RotationCache
   ) throws(CheckpointError) -> Tensor {
     let node = model.graph.nodes[value.node]
     var inputs: [Tensor] = []
@@ -70,7 +76,13 @@ final class ConstantStore {
           place: value.node,
           inputs: inputs.map(Operand.init),
           outputs: [Operand(dtype: type.dtype, shape: type.shape(binding), address: base)],
-          packed: nil, binding: binding, workers: workers, rotations: rotations, cache: nil))
+          packed: nil,
+          binding: binding,
+          workers: workers,
+          rotations: rotations,
+          cache: nil
+        )
+      )
     }
   }
 }

@@ -89,7 +89,11 @@ public final class Executor {
   }
 
   private func evaluate(
-    _ place: Int, _ node: Node, _ outputs: [Operand], _ binding: Binding, _ cache: KeyValueCache?,
+    _ place: Int,
+    _ node: Node,
+    _ outputs: [Operand],
+    _ binding: Binding,
+    _ cache: KeyValueCache?,
     _ live: [ValueID: Operand]
   ) throws {
     let packedInput = node.op.operation.packedInput
@@ -102,15 +106,24 @@ public final class Executor {
         // Only its extents are read; the codes are in `packed`.
         let type = model.graph.type(of: value)
         inputs.append(
-          Operand(dtype: type.dtype, shape: type.shape(binding), address: outputs[0].address))
+          Operand(dtype: type.dtype, shape: type.shape(binding), address: outputs[0].address)
+        )
       } else {
         inputs.append(Operand(try constants.tensor(value, rotations)))
       }
     }
     node.op.operation.evaluate(
       Evaluation(
-        place: place, inputs: inputs, outputs: outputs, packed: packed, binding: binding,
-        workers: workers, rotations: rotations, cache: cache))
+        place: place,
+        inputs: inputs,
+        outputs: outputs,
+        packed: packed,
+        binding: binding,
+        workers: workers,
+        rotations: rotations,
+        cache: cache
+      )
+    )
   }
 
   private func release(_ operand: Operand) {

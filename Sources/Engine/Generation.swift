@@ -59,7 +59,10 @@ extension Executor {
   /// - Throws: `EngineError` where the prompt is empty or holds a token that the vocabulary lacks,
   ///   or the logits are not numbers; `CheckpointError` where a parameter cannot be pulled.
   public func generate(
-    prompt: [Int32], maximumTokens: Int, sampling: Sampling, stops: Set<Int32>,
+    prompt: [Int32],
+    maximumTokens: Int,
+    sampling: Sampling,
+    stops: Set<Int32>,
     _ show: (Int32) -> Bool
   ) throws {
     guard !prompt.isEmpty else {
@@ -73,9 +76,14 @@ extension Executor {
       var next: Int32 = 0
       try run(tokens: [pending], start: start, cache: cache, names: ["logits"]) { _, logits in
         let row = UnsafeBufferPointer(
-          start: logits.floats + (logits.rows - 1) * logits.features, count: logits.features)
+          start: logits.floats + (logits.rows - 1) * logits.features,
+          count: logits.features
+        )
         guard row.allSatisfy(\.isFinite) else {
-          throw EngineError("the logits after \(start + pending.count) tokens are not finite numbers. Verify the checkpoint: karat verify.")
+          throw EngineError(
+            "the logits after \(start + pending.count) tokens are not finite numbers. Verify the "
+              + "checkpoint: karat verify."
+          )
         }
         next = sampling.choose(row, &random)
       }

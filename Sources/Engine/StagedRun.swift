@@ -29,7 +29,9 @@ package struct StagedRun {
   ///   - show: is called with the window's index, and each of these.
   /// - Throws: what `Executor.run` throws.
   package mutating func run(
-    _ stage: Stage, wanted: [ValueID] = [], _ show: (Int, ValueID, Operand) throws -> Void = { _, _, _ in }
+    _ stage: Stage,
+    wanted: [ValueID] = [],
+    _ show: (Int, ValueID, Operand) throws -> Void = { _, _, _ in }
   ) throws {
     for index in windows.indices {
       let given = values[index].filter { stage.inputs.contains($0.key) }

@@ -16,12 +16,17 @@ extension Executor {
   ///
   /// - Parameters:
   ///   - tokens: the sequences, at least one token each, all of one length.
+  ///   - start: the position of their first token: how many tokens the cache holds already.
+  ///   - cache: keys and values of the tokens before, which grows by these; nil for none.
   ///   - names: which named values to show, such as `logits` [batch, length, vocabulary].
   ///   - show: is called with each; the memory is valid during the call.
   /// - Throws: `EngineError` where a token is not in the vocabulary, `CheckpointError` where a
   ///   parameter cannot be pulled, or what `show` throws.
   package func run(
-    tokens: [[Int32]], start: Int = 0, cache: KeyValueCache? = nil, names: [String],
+    tokens: [[Int32]],
+    start: Int = 0,
+    cache: KeyValueCache? = nil,
+    names: [String],
     _ show: (String, Operand) throws -> Void
   ) throws {
     let input = try value(named: "input_ids")
@@ -49,6 +54,13 @@ extension Executor {
     return logits
   }
 
+  /// Runs a sequence for its logits and lets go of them; for timing.
+  ///
+  /// - Throws: as `logits(_:)` does.
+  public func prefill(_ tokens: [Int32]) throws {
+    try run(tokens: [tokens], names: ["logits"]) { _, _ in }
+  }
+
   /// The place of a named value.
   package func value(named name: String) throws(EngineError) -> ValueID {
     guard let value = model.graph.named[name] else {
@@ -63,13 +75,15 @@ extension Executor {
     precondition(tokens.allSatisfy { $0.count == tokens[0].count && !$0.isEmpty })
     for token in tokens.joined() where token < 0 || Int(token) >= vocabularySize {
       throw EngineError(
-        "token \(token) is not in the model's vocabulary of \(vocabularySize). Does the tokenizer belong to another model?")
+        "token \(token) is not in the model's vocabulary of \(vocabularySize). Does the tokenizer "
+          + "belong to another model?"
+      )
     }
     return Tensor(.i32, [tokens.count, tokens[0].count], copying: Array(tokens.joined()))
   }
 
   /// How many tokens the model's embedding has rows for.
-  package var vocabularySize: Int {
+  public var vocabularySize: Int {
     for node in model.graph.nodes {
       guard case .embedding = node.op,
         case .fixed(let rows) = model.graph.type(of: node.inputs[1]).extents[0]

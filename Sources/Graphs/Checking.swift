@@ -1,3 +1,4 @@
+import KaratKernels
 package import KaratTensors
 
 extension Graph {
@@ -8,7 +9,10 @@ extension Graph {
     for (place, node) in nodes.enumerated() {
       for input in node.inputs {
         guard input.node < place, nodes[input.node].types.indices.contains(input.output) else {
-          throw GraphError(path: node.path, "operation \(place) reads a value that does not come before it.")
+          throw GraphError(
+            path: node.path,
+            "operation \(place) reads a value that does not come before it."
+          )
         }
       }
       let types: [ValueType]
@@ -18,7 +22,10 @@ extension Graph {
         throw GraphError(path: node.path, error.message)
       }
       guard types == node.types else {
-        throw GraphError(path: node.path, "operation \(place) says it gives \(node.types); by its rule it gives \(types).")
+        throw GraphError(
+          path: node.path,
+          "operation \(place) says it gives \(node.types); by its rule it gives \(types)."
+        )
       }
     }
   }
@@ -32,7 +39,9 @@ extension Graph {
   /// - Throws: `CheckpointError` naming the first tensor that is missing, does not fit, or is not
   ///   used by anything.
   package func check(
-    against manifest: Manifest, file: String, isSpare: (TensorName) -> Bool
+    against manifest: Manifest,
+    file: String,
+    isSpare: (TensorName) -> Bool
   ) throws(CheckpointError) {
     var used: Set<TensorName> = []
     for (name, type) in parameters {
@@ -40,25 +49,40 @@ extension Graph {
       let shape = type.shape(Binding(batch: 0, length: 0))
       guard let info = manifest[name] else {
         throw CheckpointError(
-          .missing, file: file, tensor: name,
-          "the architecture needs this tensor, \(type.dtype.rawValue) \(shape), and the checkpoint lacks it. Is a shard missing, or the config another model's?")
+          .missing,
+          file: file,
+          tensor: name,
+          "the architecture needs this tensor, \(type.dtype.rawValue) \(shape), and the checkpoint "
+            + "lacks it. Is a shard missing, or the config another model's?"
+        )
       }
       guard info.shape == shape else {
         throw CheckpointError(
-          .malformed, file: file, tensor: name,
-          "its shape is \(info.shape); the config asks for \(shape).")
+          .malformed,
+          file: file,
+          tensor: name,
+          "its shape is \(info.shape); the config asks for \(shape)."
+        )
       }
-      guard type.dtype == .f32 ? info.dtype.isFloatingPoint : info.dtype == type.dtype else {
+      guard type.dtype == .f32 ? info.dtype.isRunnable : info.dtype == type.dtype else {
         throw CheckpointError(
-          .malformed, file: file, tensor: name,
-          "its type is \(info.dtype.rawValue); the config asks for \(type.dtype == .f32 ? "a floating-point type" : type.dtype.rawValue).")
+          .malformed,
+          file: file,
+          tensor: name,
+          "its type is \(info.dtype.rawValue); the config asks for "
+            + "\(type.dtype == .f32 ? "a floating-point type" : type.dtype.rawValue)."
+        )
       }
     }
     if let unused = manifest.names.first(where: { !used.contains($0) && !isSpare($0) }) {
       let count = manifest.names.count { !used.contains($0) && !isSpare($0) }
       throw CheckpointError(
-        .unsupported, file: file, tensor: unused,
-        "the architecture does not use this tensor\(count > 1 ? " and \(count - 1) others" : ""), so running without it would compute something else. Is the config another model's?")
+        .unsupported,
+        file: file,
+        tensor: unused,
+        "the architecture does not use this tensor\(count > 1 ? " and \(count - 1) others" : ""), "
+          + "so running without it would compute something else. Is the config another model's?"
+      )
     }
   }
 }

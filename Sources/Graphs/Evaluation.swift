@@ -55,8 +55,14 @@ package struct Evaluation {
   package let cache: KeyValueCache?
 
   package init(
-    place: Int, inputs: [Operand], outputs: [Operand], packed: PackedInt8Weight?, binding: Binding,
-    workers: Workers, rotations: RotationCache, cache: KeyValueCache?
+    place: Int,
+    inputs: [Operand],
+    outputs: [Operand],
+    packed: PackedInt8Weight?,
+    binding: Binding,
+    workers: Workers,
+    rotations: RotationCache,
+    cache: KeyValueCache?
   ) {
     self.place = place
     self.inputs = inputs

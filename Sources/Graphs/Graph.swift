@@ -102,7 +102,8 @@ extension Graph: CustomStringConvertible {
       let types = node.types.map(\.description).joined(separator: ", ")
       let path = node.path.text.isEmpty ? "" : "  @ \(node.path.text)"
       lines.append(
-        "\(results.joined(separator: ", ")) = \(node.op.operation.name)(\(arguments)) : \(types)\(path)"
+        "\(results.joined(separator: ", ")) = \(node.op.operation.name)(\(arguments)) : "
+          + "\(types)\(path)"
       )
     }
     for (name, value) in named.sorted(by: { $0.value < $1.value }) {

@@ -27,12 +27,22 @@ extension Graph {
       guard case .linear = node.op else { return nil }
       let weightNode = self.node(of: node.inputs[1])
       let stored: ValueID
-      if case .dequantize = weightNode.op { stored = weightNode.inputs[0] } else { stored = node.inputs[1] }
+      if case .dequantize = weightNode.op {
+        stored = weightNode.inputs[0]
+      } else {
+        stored = node.inputs[1]
+      }
       guard let weight = parameter(stored) else { return nil }
       return LinearLayer(
-        path: node.path, place: place, input: node.inputs[0], weight: weight.tensor,
-        bias: node.inputs.count == 3 ? parameter(node.inputs[2])?.tensor : nil, block: node.block,
-        weightType: type(of: node.inputs[1]), hasCodes: stored != node.inputs[1])
+        path: node.path,
+        place: place,
+        input: node.inputs[0],
+        weight: weight.tensor,
+        bias: node.inputs.count == 3 ? parameter(node.inputs[2])?.tensor : nil,
+        block: node.block,
+        weightType: type(of: node.inputs[1]),
+        hasCodes: stored != node.inputs[1]
+      )
     }
   }
 
@@ -65,20 +75,25 @@ extension Graph {
   ///
   /// - Throws: `GraphError` where a rule is broken.
   package func withQuantizedWeights(
-    of layers: Set<TensorName>, _ scheme: Scheme
+    of layers: Set<TensorName>,
+    _ scheme: Scheme
   ) throws(GraphError) -> Graph {
     let chosen = chosenLayers(layers)
-    var place = -1
     return try rewritten { rewriter, node throws(GraphError) in
-      place += 1
-      guard let layer = chosen[place], !layer.hasCodes else { return nil }
+      guard case .linear = node.op, let layer = chosen[node.path], !layer.hasCodes else {
+        return nil
+      }
       let type = layer.weightType
       let codes = try rewriter.parameter(layer.weight, type.with(dtype: .i8), like: node)
       let scales = try rewriter.parameter(
-        layer.weightScale, ValueType(.f32, [type.extents[0], .fixed(1)]), like: node)
+        layer.weightScale,
+        ValueType(.f32, [type.extents[0], .fixed(1)]),
+        like: node
+      )
       let weight = try rewriter.add(.dequantize(Dequantize(scheme)), [codes, scales], like: node)
-      let rest = node.inputs.dropFirst(2).map { rewriter.new($0) }
-      return try rewriter.add(node.op, [rewriter.new(node.inputs[0]), weight] + rest, like: node)
+      let x = try rewriter.new(layer.input)
+      let bias = try rewriter.new(node.inputs.dropFirst(2))
+      return try rewriter.add(node.op, [x, weight] + bias, like: node)
     }.withIntegerArithmetic()
   }
 
@@ -88,17 +103,19 @@ extension Graph {
   ///   - leaders: for each chosen layer, the layer whose scale and zero point the codes are made
   ///     with: layers that read one value and have the same range share one quantization of it.
   ///   - scheme: how numbers become codes.
+  /// - Returns: a graph that computes with those codes, in integers where the weights are codes
+  ///   too.
   /// - Throws: `GraphError` where a rule is broken.
   package func withQuantizedActivations(
-    leaders: [TensorName: TensorName], _ scheme: Scheme
+    leaders: [TensorName: TensorName],
+    _ scheme: Scheme
   ) throws(GraphError) -> Graph {
     let chosen = chosenLayers(Set(leaders.keys))
     var codes: [ValueID: [TensorName: ValueID]] = [:]
-    var place = -1
     return try rewritten { rewriter, node throws(GraphError) in
-      place += 1
-      guard let layer = chosen[place], let leader = leaders[layer.path] else { return nil }
-      let input = rewriter.new(layer.input)
+      guard case .linear = node.op, let layer = chosen[node.path], let leader = leaders[layer.path]
+      else { return nil }
+      let input = try rewriter.new(layer.input)
       let quantized: ValueID
       if let shared = codes[layer.input]?[leader] {
         quantized = shared
@@ -109,22 +126,28 @@ extension Graph {
       }
       let range = try rewriter.range(of: layer.path, scheme, like: node)
       let x = try rewriter.add(
-        .dequantize(Dequantize(scheme)), [quantized] + range, like: node)
-      let rest = node.inputs.dropFirst().map { rewriter.new($0) }
+        .dequantize(Dequantize(scheme)),
+        [quantized] + range,
+        like: node
+      )
+      let rest = try rewriter.new(node.inputs.dropFirst())
       return try rewriter.add(node.op, [x] + rest, like: node)
     }.withIntegerArithmetic()
   }
 
-  private func chosenLayers(_ paths: Set<TensorName>) -> [Int: LinearLayer] {
+  private func chosenLayers(_ paths: Set<TensorName>) -> [TensorName: LinearLayer] {
     Dictionary(
-      uniqueKeysWithValues: linearLayers.filter { paths.contains($0.path) }.map { ($0.place, $0) })
+      uniqueKeysWithValues: linearLayers.filter { paths.contains($0.path) }.map { ($0.path, $0) }
+    )
   }
 }
 
 extension Rewriter {
   /// The scale and, where there is one, the zero point of a layer's activation.
   fileprivate mutating func range(
-    of path: TensorName, _ scheme: Scheme, like node: Node
+    of path: TensorName,
+    _ scheme: Scheme,
+    like node: Node
   ) throws(GraphError) -> [ValueID] {
     let scale = try parameter(LinearLayer.inputScale(of: path), ValueType(.f32, 1), like: node)
     if scheme.isSymmetric { return [scale] }

@@ -11,21 +11,39 @@ package struct Rewriter {
   }
 
   /// The value in the new graph that stands for one of the original.
-  package func new(_ value: ValueID) -> ValueID {
-    guard let value = moved[value] else { preconditionFailure("values are rewritten in order") }
-    return value
+  ///
+  /// Parameters come over when something reads them, so that a tensor may be read as another type
+  /// in the new graph.
+  package mutating func new(_ value: ValueID) throws(GraphError) -> ValueID {
+    if let known = moved[value] { return known }
+    let node = original.node(of: value)
+    guard case .parameter = node.op else { preconditionFailure("values are rewritten in order") }
+    let parameter = try add(node.op, [], like: node)
+    moved[value] = parameter
+    return parameter
+  }
+
+  /// The values in the new graph that stand for some of the original.
+  package mutating func new(_ values: some Sequence<ValueID>) throws(GraphError) -> [ValueID] {
+    var result: [ValueID] = []
+    for value in values { result.append(try new(value)) }
+    return result
   }
 
   /// Appends an operation to the new graph, in the module and block of an original node.
   package mutating func add(
-    _ op: Op, _ inputs: [ValueID], like node: Node
+    _ op: Op,
+    _ inputs: [ValueID],
+    like node: Node
   ) throws(GraphError) -> ValueID {
     try builder.add(op, inputs, path: node.path, block: node.block)
   }
 
   /// Appends a parameter to the new graph, in the module and block of an original node.
   package mutating func parameter(
-    _ name: TensorName, _ type: ValueType, like node: Node
+    _ name: TensorName,
+    _ type: ValueType,
+    like node: Node
   ) throws(GraphError) -> ValueID {
     try add(.parameter(Parameter(name, type: type)), [], like: node)
   }
@@ -34,18 +52,21 @@ package struct Rewriter {
     _ replace: (inout Rewriter, Node) throws(GraphError) -> ValueID?
   ) throws(GraphError) -> Graph {
     for (place, node) in original.nodes.enumerated() {
+      if case .parameter = node.op { continue }
       let value: ValueID
       if let replacement = try replace(&self, node) {
         value = replacement
       } else {
-        value = try add(node.op, node.inputs.map { new($0) }, like: node)
+        value = try add(node.op, try new(node.inputs), like: node)
       }
       for output in node.types.indices {
         moved[ValueID(node: place, output: output)] = ValueID(
-          node: value.node, output: value.output + output)
+          node: value.node,
+          output: value.output + output
+        )
       }
     }
-    for (name, value) in original.named { builder.name(new(value), name) }
+    for (name, value) in original.named { builder.name(try new(value), name) }
     return builder.finished()
   }
 }
@@ -53,8 +74,9 @@ package struct Rewriter {
 extension Graph {
   /// The graph in which some nodes are replaced.
   ///
-  /// - Parameter replace: is given each node in order; appends what stands for it to the new graph
-  ///   and returns its first result, or returns nil to keep the node.
+  /// - Parameter replace: is given each node but parameters, in order; appends what stands for it to
+  ///   the new graph and returns its first result, or returns nil to keep the node.
+  /// - Returns: the new graph; its results and named values stand for those of this one.
   /// - Throws: `GraphError` where a new node does not fit its inputs.
   package func rewritten(
     _ replace: (inout Rewriter, Node) throws(GraphError) -> ValueID?
@@ -76,7 +98,7 @@ extension Graph {
       else { return nil }
       let op = IntegerLinear(activation: activation.scheme, hasBias: node.inputs.count == 3)
       let inputs = [x.inputs[0]] + weight.inputs + x.inputs.dropFirst() + node.inputs.dropFirst(2)
-      return try rewriter.add(.integerLinear(op), inputs.map { rewriter.new($0) }, like: node)
+      return try rewriter.add(.integerLinear(op), try rewriter.new(inputs), like: node)
     }
   }
 }

@@ -45,7 +45,8 @@ extension Graph {
         outputs: group.places.flatMap { place in
           nodes[place].types.indices.map { ValueID(node: place, output: $0) }
         }.filter { (lastReader[$0] ?? -1) > index },
-        released: inputs.filter { lastReader[$0] == index })
+        released: inputs.filter { lastReader[$0] == index }
+      )
     }
   }
 }

@@ -63,7 +63,8 @@ public struct ValueType: Sendable, Hashable, CustomStringConvertible {
         case .batch: binding.batch
         case .length: binding.length
         }
-      })
+      }
+    )
   }
 }
 

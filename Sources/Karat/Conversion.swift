@@ -14,17 +14,19 @@ public struct Conversion: Sendable {
   ///
   /// - Parameters:
   ///   - input: a model folder, a safetensors file or a GGUF file.
-  ///   - dtype: the type for floating-point tensors, or nil to keep theirs.
+  ///   - dtype: the type for floating-point tensors, or nil to keep theirs. Weights that are INT8
+  ///     codes with scales become numbers of that type.
   /// - Throws: `CheckpointError` where it is no checkpoint, breaks a rule of its format, or holds
   ///   weights whose scales a cast would lose.
   public init(_ input: String, dtype: DType?) throws(CheckpointError) {
     files = try ModelFiles.open(input)
     self.dtype = dtype
-    if let dtype {
-      source = try files.source.cast(to: dtype, file: input)
-    } else {
+    guard let dtype else {
       source = files.source
+      return
     }
+    // Codes of a type that the user did not name would no longer be what the config says.
+    source = try files.source.decompressed().cast(to: dtype, file: input)
   }
 
   /// Writes a single file.
@@ -32,7 +34,9 @@ public struct Conversion: Sendable {
   /// - Throws: `CheckpointError` where it exists, the disk is full or fails, or a tensor cannot be
   ///   had.
   public func writeFile(
-    _ output: String, replacing: Bool, progress: ProgressReporter
+    _ output: String,
+    replacing: Bool,
+    progress: ProgressReporter
   ) throws(CheckpointError) {
     let total = source.manifest.totalBytes
     let counter = ByteCounter(total: total, progress)
@@ -48,15 +52,21 @@ public struct Conversion: Sendable {
     try writer.checkTarget(output)
     var config = files.config
     if let dtype {
+      config?["quantization_config"] = nil as JSONValue?
       let key = config?["torch_dtype"] != nil ? "torch_dtype" : "dtype"
       config?[key] = .string(dtype.torchName)
     }
     let command = "convert" + (dtype.map { " --dtype \($0.rawValue.lowercased())" } ?? "")
     try writer.write(
       ModelFolder(
-        source: source, config: config, companions: files.companions, inputs: files.inputFiles,
-        record: ModelRecord(command: command)),
-      to: output)
+        source: source,
+        config: config,
+        companions: files.companions,
+        inputs: files.inputFiles,
+        record: ModelRecord(command: command)
+      ),
+      to: output
+    )
   }
 }
 

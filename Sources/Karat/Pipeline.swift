@@ -62,14 +62,20 @@ public struct Pipeline: Sendable {
   /// - Parameters:
   ///   - model: what they start from; it is not changed.
   ///   - show: is called with what the verifier found after a pass.
+  /// - Returns: the model after the last pass applied, and what was found after each.
   /// - Throws: what the passes, and running the models, throw.
   public func run(
-    _ model: LoadedModel, _ show: (_ pass: String, Findings) -> Void = { _, _ in }
+    _ model: LoadedModel,
+    _ show: (_ pass: String, Findings) -> Void = { _, _ in }
   ) throws -> Outcome {
     let context = PassContext(
-      calibrationTokens: calibration, calibrationName: calibrationName,
-      maximumLength: model.maximumLength, ignored: try LayerFilter(recipe.ignored),
-      threads: threads, progress: progress)
+      calibrationTokens: calibration,
+      calibrationName: calibrationName,
+      maximumLength: model.maximumLength,
+      ignored: try LayerFilter(recipe.ignored),
+      threads: threads,
+      progress: progress
+    )
     let reference = Executor(model.model, threads: threads)
     let verifier = Verifier(maximumDrop: maximumDrop, progress: progress)
     var current = model.model
@@ -81,8 +87,11 @@ public struct Pipeline: Sendable {
       let findings = try verifier.compare(
         Verifier.Subject(reference, byteCount: model.byteCount),
         Verifier.Subject(
-          Executor(current, threads: threads), byteCount: current.source.manifest.totalBytes),
-        windows: heldOut)
+          Executor(current, threads: threads),
+          byteCount: current.source.manifest.totalBytes
+        ),
+        windows: heldOut
+      )
       found.append((name, findings))
       show(name, findings)
       if findings.verdict == .fail {

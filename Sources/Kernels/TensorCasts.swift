@@ -80,3 +80,25 @@ extension DType {
     }
   }
 }
+
+extension Tensor {
+  /// Codes I8[rows, columns] times the scales F32[rows, 1] of their rows, as float32.
+  package func dequantized(byRows scales: Tensor, on workers: Workers) -> Tensor {
+    Tensor(.f32, shape) { bytes in
+      guard let out = bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+      withElements(as: Int8.self) { codes in
+        scales.withElements(as: Float.self) { scales in
+          guard let codes = codes.baseAddress, let scales = scales.baseAddress else { return }
+          dequantizeRows(
+            codes: codes,
+            rows: shape[0],
+            columns: shape[1],
+            scales: scales,
+            out: out,
+            on: workers
+          )
+        }
+      }
+    }
+  }
+}

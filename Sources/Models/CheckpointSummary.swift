@@ -48,7 +48,8 @@ public struct CheckpointSummary: Sendable {
             "bytes": .number(JSONNumber(info.byteCount ?? 0)),
           ]
         }
-      })
+      }
+    )
     return .object(object)
   }
 
@@ -79,7 +80,9 @@ public struct CheckpointSummary: Sendable {
 
   private var typeCounts: String {
     let types = manifest.names.compactMap { manifest[$0]?.dtype.rawValue }
-    return Dictionary(grouping: types, by: \.self).sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
-      .map { "\($0.value.count) \($0.key)" }.joined(separator: ", ")
+    return Dictionary(grouping: types, by: \.self).sorted {
+      ($1.value.count, $0.key) < ($0.value.count, $1.key)
+    }
+    .map { "\($0.value.count) \($0.key)" }.joined(separator: ", ")
   }
 }

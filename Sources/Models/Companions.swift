@@ -52,8 +52,11 @@ public struct Companions: Sendable {
     if let (vocabulary, file) = vocabulary { return try Tokenizer(vocabulary, file: file) }
     guard let file = file("tokenizer.json") else {
       throw CheckpointError(
-        .missing, file: path,
-        "tokenizer.json is not there, so text cannot become tokens. Put the model's tokenizer.json beside its weights.")
+        .missing,
+        file: path,
+        "tokenizer.json is not there, so text cannot become tokens. Put the model's tokenizer.json "
+          + "beside its weights."
+      )
     }
     let bytes = try CheckpointError.onFiles { () throws(FileError) in
       try ReadableFile.contents(of: file)

@@ -26,8 +26,8 @@ public struct LoadedModel: Sendable {
   /// Reads names, types and shapes, and the scales of quantized activations; the parameters are
   /// pulled when they are needed.
   ///
-  /// - Throws: `CheckpointError`, `ConfigError` or `GraphError` where it cannot be run: something is
-  ///   missing, does not fit, is not used, or is not supported.
+  /// - Throws: `CheckpointError`, `ConfigError` or `GraphError` where it cannot be run: something
+  ///   is missing, does not fit, is not used, or is not supported.
   public static func open(_ path: String) throws -> LoadedModel {
     try LoadedModel(try ModelFiles.open(path))
   }
@@ -35,8 +35,11 @@ public struct LoadedModel: Sendable {
   init(_ files: ModelFiles) throws {
     guard let config = files.config else {
       throw CheckpointError(
-        .missing, file: files.configPath,
-        "the config that says how the tensors are put together is not there. Put the model's config.json beside the checkpoint.")
+        .missing,
+        file: files.configPath,
+        "the config that says how the tensors are put together is not there. Put the model's "
+          + "config.json beside the checkpoint."
+      )
     }
     let architecture = try Architecture.named(by: config, file: files.configPath)
     let reader = Config(config, file: files.configPath)
@@ -45,7 +48,10 @@ public struct LoadedModel: Sendable {
       graph = try quantization.applied(to: graph, source: files.source, file: files.path)
     }
     try graph.check(
-      against: files.source.manifest, file: files.path, isSpare: architecture.isSpare)
+      against: files.source.manifest,
+      file: files.path,
+      isSpare: architecture.isSpare
+    )
     self.path = files.path
     self.model = Model(graph: graph, source: files.source)
     self.config = config
@@ -65,7 +71,9 @@ public struct LoadedModel: Sendable {
       value?.int.map { [$0] } ?? value?.array?.compactMap(\.int) ?? []
     }
     let own = ids(config["eos_token_id"])
-    return Set((own + ids(companions.generationConfig?["eos_token_id"])).compactMap(Int32.init(exactly:)))
+    return Set(
+      (own + ids(companions.generationConfig?["eos_token_id"])).compactMap(Int32.init(exactly:))
+    )
   }
 
   /// The model's tokenizer.

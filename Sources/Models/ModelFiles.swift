@@ -32,25 +32,35 @@ package struct ModelFiles: Sendable {
 
   /// A folder, or one file in it with the config beside.
   private static func folder(
-    _ path: String, at folder: String, weights: String?
+    _ path: String,
+    at folder: String,
+    weights: String?
   ) throws(CheckpointError) -> ModelFiles {
     let source = try Checkpoint.open(path: path)
     let configPath = Folder.join(folder, "config.json")
     let config = FileStatus.isThere(configPath) ? try object(in: configPath) : nil
-    let names = try CheckpointError.onFiles { () throws(FileError) in try Folder.names(in: folder) }
-    let own = weights.map { [$0] } ?? names.filter(isWeight).sorted().map { Folder.join(folder, $0) }
     return ModelFiles(
-      path: path, format: CheckpointFormat.safetensors.name, source: source, config: config,
-      configPath: configPath, companions: try Companions(folder: folder),
-      inputFiles: own + (config == nil ? [] : [configPath]))
+      path: path,
+      format: CheckpointFormat.safetensors.name,
+      source: source,
+      config: config,
+      configPath: configPath,
+      companions: try Companions(folder: folder),
+      inputFiles: try Checkpoint.files(of: path) + (config == nil ? [] : [configPath])
+    )
   }
 
   private static func gguf(_ path: String) throws(CheckpointError) -> ModelFiles {
     let source = try GGUFModelSource(try GGUFReader(path))
     return ModelFiles(
-      path: path, format: CheckpointFormat.gguf.name, source: source, config: source.config.object,
-      configPath: path, companions: Companions(gguf: source.metadata, file: path),
-      inputFiles: [path])
+      path: path,
+      format: CheckpointFormat.gguf.name,
+      source: source,
+      config: source.config.object,
+      configPath: path,
+      companions: Companions(gguf: source.metadata, file: path),
+      inputFiles: [path]
+    )
   }
 
   /// Reads a JSON file whose root is an object.
@@ -62,7 +72,10 @@ package struct ModelFiles: Sendable {
       let value = try JSONValue.parse(bytes)
       guard let object = value.object else {
         throw CheckpointError(
-          .malformed, file: path, "the root is \(value.kind); an object is needed.")
+          .malformed,
+          file: path,
+          "the root is \(value.kind); an object is needed."
+        )
       }
       return object
     } catch let error as CheckpointError {

@@ -19,7 +19,9 @@ public struct ModelRecord: Sendable {
 
   /// Describes how a model came about.
   public init(
-    command: String, recipe: JSONValue? = nil, calibration: JSONValue? = nil,
+    command: String,
+    recipe: JSONValue? = nil,
+    calibration: JSONValue? = nil,
     verification: [JSONValue] = []
   ) {
     self.command = command

@@ -15,7 +15,8 @@ public struct ModelWriter: Sendable {
 
   /// Writes a single file, and replaces nothing, unless told otherwise.
   public init(
-    shardSize: Int? = nil, replacing isReplacing: Bool = false,
+    shardSize: Int? = nil,
+    replacing isReplacing: Bool = false,
     progress: ProgressReporter = .silent
   ) {
     self.shardSize = shardSize
@@ -30,23 +31,33 @@ public struct ModelWriter: Sendable {
     let marker = Folder.join(path, ModelRecord.fileName)
     guard FileStatus.isThere(path), !(isReplacing && FileStatus.isThere(marker)) else { return }
     throw CheckpointError(
-      .exists, file: path,
+      .exists,
+      file: path,
       isReplacing
-        ? "it exists already and holds no \(ModelRecord.fileName), so it is not certain that it may go. Choose another name, or remove it yourself."
-        : "it exists already. Choose another name, or replace it with --force.")
+        ? "it exists already and holds no \(ModelRecord.fileName), so it is not certain that it "
+          + "may go. Choose another name, or remove it yourself."
+        : "it exists already. Choose another name, or replace it with --force."
+    )
   }
 
   /// Writes what passes made of a model.
   ///
   /// - Throws: as `write(_:to:)` does.
   public func write(
-    _ model: Model, from loaded: LoadedModel, record: ModelRecord, to path: String
+    _ model: Model,
+    from loaded: LoadedModel,
+    record: ModelRecord,
+    to path: String
   ) throws {
     var config = loaded.config
     config["quantization_config"] = QuantizationConfig(describing: model.graph)?.json
     let folder = ModelFolder(
-      source: model.source, config: config, companions: loaded.companions,
-      inputs: loaded.inputFiles, record: record)
+      source: model.source,
+      config: config,
+      companions: loaded.companions,
+      inputs: loaded.inputFiles,
+      record: record
+    )
     try write(folder, to: path)
   }
 
@@ -62,7 +73,10 @@ public struct ModelWriter: Sendable {
     let counter = ByteCounter(total: content.source.manifest.totalBytes, progress)
     let writer = SafetensorsWriter(metadata: ["format": "pt"]) { counter.add($0) }
     let weights = try writer.write(
-      content.source, intoFolder: folder.path, shardSize: shardSize)
+      content.source,
+      intoFolder: folder.path,
+      shardSize: shardSize
+    )
     try CheckpointError.onFiles { () throws(FileError) in
       var names = weights
       let config = content.config.map { [(name: "config.json", content: JSONValue.object($0))] }
@@ -89,7 +103,9 @@ public struct ModelWriter: Sendable {
   }
 
   private static func write(
-    _ document: JSONValue, as name: String, into folder: borrowing AtomicFolder
+    _ document: JSONValue,
+    as name: String,
+    into folder: borrowing AtomicFolder
   ) throws(FileError) {
     var file = try folder.file(name)
     try file.write(document.serialized(indent: 2) + [UInt8(ascii: "\n")])
@@ -111,7 +127,10 @@ package struct ModelFolder {
   package var record: ModelRecord
 
   package init(
-    source: any TensorSource, config: JSONObject?, companions: Companions, inputs: [String],
+    source: any TensorSource,
+    config: JSONObject?,
+    companions: Companions,
+    inputs: [String],
     record: ModelRecord
   ) {
     self.source = source

@@ -10,11 +10,16 @@ extension QuantizationConfig {
     guard let value = config["quantization_config"], !value.isNull else { return nil }
     func unsupported(_ what: String, _ needed: String) -> ConfigError {
       ConfigError(
-        file: file, "'quantization_config': \(what); supported is \(needed).", isUnsupported: true)
+        file: file,
+        "'quantization_config': \(what); supported is \(needed).",
+        isUnsupported: true
+      )
     }
     guard let object = value.object else {
       throw ConfigError(
-        file: file, "'quantization_config' is \(value.kind); an object is needed.")
+        file: file,
+        "'quantization_config' is \(value.kind); an object is needed."
+      )
     }
     let method = object["quant_method"]?.string ?? "not named"
     guard method == "compressed-tensors" else {
@@ -29,14 +34,18 @@ extension QuantizationConfig {
     }
     guard let named = object["config_groups"]?.object, named.count > 0 else {
       throw ConfigError(
-        file: file, "'quantization_config' has no 'config_groups', so nothing says what is quantized.")
+        file: file,
+        "'quantization_config' has no 'config_groups', so nothing says what is quantized."
+      )
     }
     var groups: [Group] = []
     for (name, value) in named.members {
       let targets = value["targets"]?.array?.compactMap(\.string) ?? []
       guard let weights = value["weights"]?.object, !targets.isEmpty else {
         throw ConfigError(
-          file: file, "'quantization_config', group '\(name)': 'targets' and 'weights' are needed.")
+          file: file,
+          "'quantization_config', group '\(name)': 'targets' and 'weights' are needed."
+        )
       }
       if let outputs = value["output_activations"], !outputs.isNull {
         throw unsupported("group '\(name)' quantizes 'output_activations'", "null")
@@ -44,7 +53,8 @@ extension QuantizationConfig {
       guard let weightScheme = Scheme(weights), weightScheme == .int8Weights else {
         throw unsupported(
           "the weights of group '\(name)' are \(Self.text(weights))",
-          "8-bit int, symmetric, strategy 'channel'")
+          "8-bit int, symmetric, strategy 'channel'"
+        )
       }
       var activations: Scheme?
       if let inputs = value["input_activations"]?.object {
@@ -53,13 +63,25 @@ extension QuantizationConfig {
         else {
           throw unsupported(
             "the activations of group '\(name)' are \(Self.text(inputs))",
-            "8-bit int, strategy 'tensor', not dynamic")
+            "8-bit int, strategy 'tensor', not dynamic"
+          )
         }
         activations = scheme
       }
       groups.append(Group(targets: targets, weights: weightScheme, activations: activations))
     }
-    self.init(groups: groups, ignored: object["ignore"]?.array?.compactMap(\.string) ?? [])
+    let ignored = object["ignore"]?.array?.compactMap(\.string) ?? []
+    for pattern in groups.flatMap(\.targets) + ignored where pattern.hasPrefix("re:") {
+      do {
+        _ = try Regex(String(pattern.dropFirst(3)))
+      } catch {
+        throw ConfigError(
+          file: file,
+          "'quantization_config': '\(pattern)' is not a regular expression: \(error)."
+        )
+      }
+    }
+    self.init(groups: groups, ignored: ignored)
   }
 
   /// The object for config.json, with the keys that every release of the readers accepts.
@@ -69,7 +91,13 @@ extension QuantizationConfig {
       var object = JSONObject()
       object["targets"] = .array(group.targets.map(JSONValue.string))
       object["weights"] = group.weights.json
-      if let activations = group.activations { object["input_activations"] = activations.json }
+      if let activations = group.activations {
+        object["input_activations"] = activations.json
+      } else {
+        // Without it the readers take integer weights alone for packed ones; with activations they
+        // do not, and releases that know no such key refuse it.
+        object["format"] = "int-quantized"
+      }
       named["group_\(index)"] = .object(object)
     }
     var object = JSONObject()
@@ -95,8 +123,11 @@ extension Scheme {
       object["group_size"].map(\.isNull) ?? true, object["dynamic"]?.string == nil
     else { return nil }
     self.init(
-      bits: bits, isSymmetric: object["symmetric"]?.bool ?? true, granularity: granularity,
-      isDynamic: object["dynamic"]?.bool ?? false)
+      bits: bits,
+      isSymmetric: object["symmetric"]?.bool ?? true,
+      granularity: granularity,
+      isDynamic: object["dynamic"]?.bool ?? false
+    )
   }
 
   fileprivate var json: JSONValue {

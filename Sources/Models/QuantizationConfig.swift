@@ -2,7 +2,7 @@ package import KaratGraphs
 import KaratKernels
 package import KaratTensors
 
-/// The `quantization_config` of a model's config.json, as the compressed-tensors library defines it.
+/// The `quantization_config` of a model's config.json, as compressed-tensors defines it.
 package struct QuantizationConfig: Sendable, Hashable {
   /// Layers that are quantized in one way.
   package struct Group: Sendable, Hashable {
@@ -44,7 +44,9 @@ extension QuantizationConfig {
   /// - Throws: `CheckpointError` where scales are missing or are not positive numbers, `GraphError`
   ///   where a layer cannot run as the config says.
   package func applied(
-    to graph: Graph, source: any TensorSource, file: String
+    to graph: Graph,
+    source: any TensorSource,
+    file: String
   ) throws -> Graph {
     var weights: Set<TensorName> = []
     var activations: [Scheme: [TensorName: TensorName]] = [:]
@@ -65,21 +67,34 @@ extension QuantizationConfig {
     return result
   }
 
-  /// The scale and zero point of what a layer reads. They are read when the model is opened, since
-  /// layers whose ranges are equal share one quantization.
+  /// The scale and zero point of what a layer reads.
+  ///
+  /// They are read when the model is opened, since layers whose ranges are equal share one
+  /// quantization.
   private func range(
-    of layer: LinearLayer, _ scheme: Scheme, _ source: any TensorSource, _ file: String
+    of layer: LinearLayer,
+    _ scheme: Scheme,
+    _ source: any TensorSource,
+    _ file: String
   ) throws(CheckpointError) -> QuantizationRange {
     func single(_ name: TensorName, _ isFit: (DType) -> Bool) throws(CheckpointError) -> Tensor {
       guard let info = source.manifest[name] else {
         throw CheckpointError(
-          .missing, file: file, tensor: name,
-          "quantization_config says that this layer's activations are quantized, and their range is not there.")
+          .missing,
+          file: file,
+          tensor: name,
+          "quantization_config says that this layer's activations are quantized, and their range "
+            + "is not there."
+        )
       }
       guard info.shape == [1], isFit(info.dtype) else {
         throw CheckpointError(
-          .malformed, file: file, tensor: name,
-          "it is \(info.dtype.rawValue) \(info.shape); one number is needed, floating-point for a scale and I8 for a zero point.")
+          .malformed,
+          file: file,
+          tensor: name,
+          "it is \(info.dtype.rawValue) \(info.shape); one number is needed, floating-point for a "
+            + "scale and I8 for a zero point."
+        )
       }
       return try source.tensor(name)
     }
@@ -87,8 +102,11 @@ extension QuantizationConfig {
       .elements(as: Float.self)[0]
     guard scale.isFinite, scale > 0 else {
       throw CheckpointError(
-        .malformed, file: file, tensor: layer.inputScale,
-        "the scale is \(scale); a positive number is needed.")
+        .malformed,
+        file: file,
+        tensor: layer.inputScale,
+        "the scale is \(scale); a positive number is needed."
+      )
     }
     guard !scheme.isSymmetric else { return QuantizationRange(scale: scale, zeroPoint: 0) }
     let zeroPoint = try single(layer.inputZeroPoint) { $0 == .i8 }.elements(as: Int8.self)[0]
@@ -114,13 +132,16 @@ extension QuantizationConfig {
       }
     }
     let groups = Dictionary(
-      grouping: described.filter { $0.weights != nil }, by: \.activations
+      grouping: described.filter { $0.weights != nil },
+      by: \.activations
     ).sorted { $0.value.count > $1.value.count }
     guard !groups.isEmpty else { return nil }
     self.groups = groups.map { activations, layers in
       Group(
-        targets: groups.count == 1 ? ["Linear"] : layers.map(\.path.text), weights: .int8Weights,
-        activations: activations)
+        targets: groups.count == 1 ? ["Linear"] : layers.map(\.path.text),
+        weights: .int8Weights,
+        activations: activations
+      )
     }
     ignored = described.filter { $0.weights == nil }.map(\.path.text)
   }

@@ -4,7 +4,7 @@ import KaratDatasets
 import KaratEngine
 import KaratTensors
 
-/// Runs the model over calibration text and chooses a static range for what each linear layer reads.
+/// Runs the model over calibration text and chooses a static range for each linear layer's input.
 ///
 /// Works block by block: the parameters of one block are in memory at a time.
 public struct Calibrate: Pass {
@@ -33,6 +33,11 @@ public struct Calibrate: Pass {
   /// Least squared error over 64 windows of 512 tokens.
   public init() {}
 
+  /// A given observer over 64 windows of 512 tokens.
+  public init(observer: Observer) {
+    self.observer = observer
+  }
+
   /// Reads the options of a recipe.
   public init(from decoder: any Decoder) throws {
     let options = try decoder.container(keyedBy: CodingKeys.self)
@@ -51,31 +56,52 @@ public struct Calibrate: Pass {
 
     let executor = Executor(model, threads: context.threads)
     var run = try StagedRun(executor, windows: windows)
+    let total = windows.reduce(0) { $0 + $1.count }
     var ranges: [String: QuantizationRange] = [:]
     let stages = model.graph.stages
     for (index, stage) in stages.enumerated() {
       context.progress.report(Self.name, index, of: stages.count, "blocks")
       let places = Set(stage.places)
       let observed = readers.keys.filter { places.contains($0.node) }.sorted()
-      let isLast = ranges.count + observed.reduce(0) { $0 + (readers[$1]?.count ?? 0) } == layers.count
+      let isLast =
+        ranges.count + observed.reduce(0) { $0 + (readers[$1]?.count ?? 0) } == layers.count
       var statistics = Dictionary(
-        uniqueKeysWithValues: observed.map { ($0, ActivationStatistics()) })
+        uniqueKeysWithValues: observed.map { ($0, ActivationStatistics()) }
+      )
+      var samples: [ValueID: RowSample] = [:]
+      if observer == .output {
+        for value in observed {
+          let features = model.graph.type(of: value).features ?? 0
+          samples[value] = RowSample(features: features, total: total)
+        }
+      }
       try run.run(stage, wanted: observed) { window, value, operand in
         guard statistics[value]?.observe(operand.floats, count: operand.count) == true else {
           let names = (readers[value] ?? []).map(\.path.quoted).joined(separator: ", ")
           throw PassError(
             Self.name,
-            "window \(window): what \(names) reads holds NaN or infinity, so no range can hold it. Does the model overflow, or is a weight broken? Try: karat inspect --tensors.")
+            "window \(window): what \(names) reads holds NaN or infinity, so no range can hold it. "
+              + "Does the model overflow, or is a weight broken? Try: karat inspect --tensors."
+          )
         }
+        samples[value]?.add(operand)
       }
       for value in observed {
-        guard let range = statistics[value]?.range(observer) else { continue }
-        for layer in readers[value] ?? [] { ranges[layer.path.text] = range }
+        let layers = readers[value] ?? []
+        guard var range = statistics[value]?.range(observer) else { continue }
+        if let sample = samples[value] {
+          let weights = try layers.map { try $0.floatWeight(in: model.source, on: executor.workers) }
+          range = OutputError(sample, weights: weights, on: executor.workers).bestRange()
+        }
+        for layer in layers { ranges[layer.path.text] = range }
       }
       if isLast { break }
     }
     context.progress.report(Self.name, stages.count, of: stages.count, "blocks")
     return Model(
-      graph: model.graph, source: model.source, calibration: Calibration(ranges: ranges))
+      graph: model.graph,
+      source: model.source,
+      calibration: Calibration(ranges: ranges)
+    )
   }
 }

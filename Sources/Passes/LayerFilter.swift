@@ -1,7 +1,7 @@
 public import KaratTensors
 
-/// Which linear layers passes leave alone: exact names of modules, or `re:` and a regular expression
-/// that must match from the beginning of the name.
+/// Which linear layers passes leave alone: exact names of modules, or `re:` and a regular
+/// expression that must match from the beginning of the name.
 public struct LayerFilter: Sendable, Hashable {
   /// The patterns as they were written.
   public let patterns: [String]

@@ -1,5 +1,5 @@
 import KaratKernels
-import KaratTensors
+package import KaratTensors
 
 /// How a static range is chosen from the numbers that an activation held.
 public enum Observer: String, Sendable, Hashable, Codable, CaseIterable {
@@ -12,21 +12,25 @@ public enum Observer: String, Sendable, Hashable, Codable, CaseIterable {
   case percentile
   /// Least squared error of the numbers.
   case mse
+  /// Least squared error of the outputs of the layers that read the activation.
+  case output
   /// Least KL divergence of the distribution of codes from that of the numbers (Migacz, 2017).
   case entropy
 }
 
 /// What is remembered of an activation: bounded memory, whatever the number of samples.
-struct ActivationStatistics {
+package struct ActivationStatistics {
   private(set) var lower: Float = .infinity
   private(set) var upper: Float = -.infinity
   private(set) var histogram = AdaptiveHistogram()
   private var averaged: (lower: Float, upper: Float)?
 
+  package init() {}
+
   /// Takes in the numbers of one window.
   ///
   /// - Returns: false where one of them is NaN or infinite; nothing is taken in then.
-  mutating func observe(_ numbers: UnsafePointer<Float>, count: Int) -> Bool {
+  package mutating func observe(_ numbers: UnsafePointer<Float>, count: Int) -> Bool {
     let extremes = minMax(numbers, count: count)
     guard extremes.finite else { return false }
     lower = min(lower, extremes.min)
@@ -45,7 +49,7 @@ struct ActivationStatistics {
   }
 
   /// The range that an observer chooses.
-  func range(_ observer: Observer) -> QuantizationRange {
+  package func range(_ observer: Observer) -> QuantizationRange {
     guard lower <= upper else { return QuantizationRange(spanning: 0, 0) }
     switch observer {
     case .minmax: return QuantizationRange(spanning: lower, upper)
@@ -54,7 +58,7 @@ struct ActivationStatistics {
     case .percentile:
       let (low, high) = RangeSearch(self).quantiles(outside: 0.0001)
       return QuantizationRange(spanning: low, high)
-    case .mse: return RangeSearch(self).leastSquaredError()
+    case .mse, .output: return RangeSearch(self).leastSquaredError()
     case .entropy: return RangeSearch(self).leastDivergence()
     }
   }

@@ -10,9 +10,12 @@ struct OutputError {
   private let outputs: [Tensor]
   private let workers: Workers
 
+  /// Computes what the layers give in floating point.
+  ///
   /// - Parameters:
   ///   - sample: rows of the value that the layers read.
   ///   - weights: their weights F32[out, in].
+  ///   - workers: what the work is split over.
   init(_ sample: RowSample, weights: [Tensor], on workers: Workers) {
     self.sample = sample
     self.weights = weights
@@ -26,18 +29,19 @@ struct OutputError {
         rows.withFloats { x in
           weight.withFloats { weight8 in
             linear(
-              x: x, rows: rows.shape[0], inFeatures: rows.shape[1], weight: weight8,
-              outFeatures: weight.shape[0], bias: nil, out: out, on: workers)
+              x: x,
+              rows: rows.shape[0],
+              inFeatures: rows.shape[1],
+              weight: weight8,
+              outFeatures: weight.shape[0],
+              bias: nil,
+              out: out,
+              on: workers
+            )
           }
         }
       }
     }
-  }
-
-  /// The sum of squares of what the outputs would be without any error; for relative figures.
-  var outputEnergy: Double {
-    let zeros = outputs.map { Tensor(.f32, $0.shape) { _ in } }
-    return zip(outputs, zeros).reduce(0) { $0 + squaredError($1.0, $1.1) }
   }
 
   /// The layers with channels divided by factors and weights quantized, ready to try ranges on.
@@ -55,13 +59,21 @@ struct OutputError {
       let packed = codes.withElements(as: Int8.self) { codes8 in
         guard let first = codes8.baseAddress else { preconditionFailure("weights have elements") }
         return PackedInt8Weight(
-          codes: first, outFeatures: codes.shape[0], inFeatures: codes.shape[1], on: workers)
+          codes: first,
+          outFeatures: codes.shape[0],
+          inFeatures: codes.shape[1],
+          on: workers
+        )
       }
       return (packed, scales)
     }
     return Candidate(
-      error: self, rows: rows.scaled(rows: nil, columns: inverse), weights: quantized,
-      lower: lower, upper: upper)
+      error: self,
+      rows: rows.scaled(rows: nil, columns: inverse),
+      weights: quantized,
+      lower: lower,
+      upper: upper
+    )
   }
 
   /// Layers whose channels were rescaled and whose weights are codes.
@@ -81,8 +93,13 @@ struct OutputError {
         guard let out = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
         rows.withFloats { x in
           quantize(
-            x: x, count: rows.shape.elementCount, scale: range.scale,
-            zeroPoint: range.unsignedZeroPoint, out: out, on: workers)
+            x: x,
+            count: rows.shape.elementCount,
+            scale: range.scale,
+            zeroPoint: range.unsignedZeroPoint,
+            out: out,
+            on: workers
+          )
         }
       }
       return zip(weights, error.outputs).reduce(0) { sum, layer in
@@ -93,9 +110,16 @@ struct OutputError {
             guard let x = codes.baseAddress else { return }
             scales.withFloats { scales in
               integerLinear(
-                x: x, rows: expected.shape[0], weight: packed, scale: range.scale,
-                zeroPoint: range.unsignedZeroPoint, weightScales: scales, bias: nil, out: out,
-                on: workers)
+                x: x,
+                rows: expected.shape[0],
+                weight: packed,
+                scale: range.scale,
+                zeroPoint: range.unsignedZeroPoint,
+                weightScales: scales,
+                bias: nil,
+                out: out,
+                on: workers
+              )
             }
           }
         }
@@ -103,20 +127,32 @@ struct OutputError {
       }
     }
 
-    /// The best range among the full one and ever narrower ones.
+    /// The full range, or the best of some narrower ones.
     ///
-    /// - Parameter steps: how many narrower ones to try, each 0.85 times the last.
-    func bestRange(steps: Int) -> (range: QuantizationRange, loss: Double) {
-      var best = (range: QuantizationRange(spanning: lower, upper), loss: Double.infinity)
-      var fraction: Float = 1
-      for step in 0...steps {
-        let range = QuantizationRange(spanning: lower * fraction, upper * fraction)
-        let loss = loss(range)
-        if loss < best.loss { best = (range, loss) } else if step > 1 { break }
-        fraction *= 0.85
-      }
-      return best
+    /// - Returns: the range and its loss.
+    func coarseRange() -> (range: QuantizationRange, loss: Double) {
+      var search = search()
+      search.narrow(both: 6)
+      return (range(search.ends), search.loss)
     }
+
+    fileprivate func search() -> EndSearch {
+      EndSearch { ends in loss(range(ends)) }
+    }
+
+    fileprivate func range(_ ends: EndSearch.Ends) -> QuantizationRange {
+      QuantizationRange(spanning: lower * ends.lower, upper * ends.upper)
+    }
+  }
+
+  /// The range with the least error of the outputs of layers whose channels stay as they are: both
+  /// ends are narrowed together, then each alone.
+  func bestRange() -> QuantizationRange {
+    let candidate = smoothed(by: Array(repeating: 1, count: rows.shape[1]))
+    var search = candidate.search()
+    search.narrow(both: 14)
+    search.refine()
+    return candidate.range(search.ends)
   }
 
   /// The squared difference of outputs over all rows that the sample stands for.
@@ -129,5 +165,48 @@ struct OutputError {
           + sample.weight * squaredDifference(left + split, right + split, count: rest)
       }
     }
+  }
+}
+
+/// Searches how far the ends of a range can be drawn in, as fractions of the full range.
+private struct EndSearch {
+  typealias Ends = (lower: Float, upper: Float)
+
+  private(set) var ends: Ends = (1, 1)
+  private(set) var loss: Double
+  private let evaluate: (Ends) -> Double
+
+  init(_ evaluate: @escaping (Ends) -> Double) {
+    self.evaluate = evaluate
+    loss = evaluate((1, 1))
+  }
+
+  /// Tries ever narrower ranges, each 0.85 times the last, until two in a row are no better.
+  mutating func narrow(both steps: Int) {
+    var worse = 0
+    var fraction: Float = 1
+    for _ in 0..<steps where worse < 2 {
+      fraction *= 0.85
+      worse = consider((fraction, fraction)) ? 0 : worse + 1
+    }
+  }
+
+  /// Moves each end alone by ever smaller steps while that helps.
+  mutating func refine() {
+    for step: Float in [0.85, 0.93, 0.97] {
+      for factor in [step, 1 / step] {
+        while consider((min(ends.lower * factor, 1), ends.upper)) {}
+        while consider((ends.lower, min(ends.upper * factor, 1))) {}
+      }
+    }
+  }
+
+  /// Takes other ends where they are better.
+  private mutating func consider(_ candidate: Ends) -> Bool {
+    guard candidate != ends else { return false }
+    let loss = evaluate(candidate)
+    guard loss < self.loss else { return false }
+    (ends, self.loss) = (candidate, loss)
+    return true
   }
 }

@@ -15,7 +15,8 @@ extension Pass {
   var json: JSONValue {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
-    guard let data = try? encoder.encode(self), let value = try? JSONValue.parse([UInt8](data)) else {
+    guard let data = try? encoder.encode(self), let value = try? JSONValue.parse([UInt8](data))
+    else {
       preconditionFailure("options are numbers, words and flags")
     }
     return value
@@ -33,7 +34,9 @@ extension PassContext {
   /// - Throws: `DatasetError` where the text is empty or shorter than a window.
   func windows(count: Int, length: Int) throws(DatasetError) -> [[Int32]] {
     try TokenWindows(
-      calibrating: calibrationTokens, count: count, length: min(length, maximumLength ?? length),
+      calibrating: calibrationTokens,
+      count: count,
+      length: min(length, maximumLength ?? length),
       name: calibrationName
     ).windows
   }

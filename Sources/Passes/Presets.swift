@@ -4,8 +4,9 @@ extension Recipe {
     (
       "int8", "INT8 weights and static INT8 activations, smoothed and searched",
       Recipe(
-        passes: [SmoothQuant(), Calibrate(), QuantizeWeights(), QuantizeActivations()],
-        ignored: ["lm_head"])
+        passes: [SmoothQuant(), Calibrate(observer: .output), QuantizeWeights(), QuantizeActivations()],
+        ignored: ["lm_head"]
+      )
     ),
     (
       "int8-weights", "INT8 weights, one scale per channel; activations stay in float",

@@ -41,9 +41,13 @@ public struct QuantizeActivations: Pass {
     try require(bits == 8, "bits is \(bits); activations can be quantized to 8.")
     try require(
       granularity == .tensor,
-      "granularity is '\(granularity.rawValue)'; activations share a scale by 'tensor'.")
+      "granularity is '\(granularity.rawValue)'; activations share a scale by 'tensor'."
+    )
     guard let calibration = model.calibration else {
-      throw PassError(Self.name, "the model has no calibrated ranges. Put 'calibrate' before this pass.")
+      throw PassError(
+        Self.name,
+        "the model has no calibrated ranges. Put 'calibrate' before this pass."
+      )
     }
     let scheme = Scheme(bits: 8, isSymmetric: symmetric, granularity: .tensor)
     let layers = model.graph.linearLayers.filter { !context.ignored.contains($0.path) }
@@ -53,7 +57,10 @@ public struct QuantizeActivations: Pass {
     for layer in layers {
       guard let calibrated = calibration.ranges[layer.path.text] else {
         throw PassError(
-          Self.name, "\(layer.path.quoted) has no calibrated range. Was it ignored in calibration? Ignore it here too, or calibrate again.")
+          Self.name,
+          "\(layer.path.quoted) has no calibrated range. Was it ignored in calibration? Ignore it "
+            + "here too, or calibrate again."
+        )
       }
       let range = symmetric ? calibrated.symmetric : calibrated
       let leader = firsts[layer.input]?[range] ?? layer.path
@@ -67,6 +74,8 @@ public struct QuantizeActivations: Pass {
     try require(!layers.isEmpty, "no linear layer is left to quantize after 'ignore'.")
     return Model(
       graph: try model.graph.withQuantizedActivations(leaders: leaders, scheme),
-      source: model.source.overlaid(with: changes), calibration: calibration)
+      source: model.source.overlaid(with: changes),
+      calibration: calibration
+    )
   }
 }

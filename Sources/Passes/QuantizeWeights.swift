@@ -38,7 +38,8 @@ public struct QuantizeWeights: Pass {
     try require(bits == 8, "bits is \(bits); weights can be quantized to 8.")
     try require(
       granularity == .channel,
-      "granularity is '\(granularity.rawValue)'; weights share a scale by 'channel'.")
+      "granularity is '\(granularity.rawValue)'; weights share a scale by 'channel'."
+    )
     let workers = context.threads.map { Workers(threads: $0) } ?? .automatic
     let scheme = Scheme.int8Weights
     let shared = model.graph.sharedParameters
@@ -48,7 +49,9 @@ public struct QuantizeWeights: Pass {
     where !layer.hasCodes && !context.ignored.contains(layer.path) {
       try require(
         !shared.contains(layer.weight),
-        "\(layer.path.quoted) shares its weight \(layer.weight.quoted) with another operation, which needs it in float. Leave the layer out: ignore: [\(layer.path.quoted)].")
+        "\(layer.path.quoted) shares its weight \(layer.weight.quoted) with another operation, "
+          + "which needs it in float. Leave the layer out: ignore: [\(layer.path.quoted)]."
+      )
       chosen.insert(layer.path)
       let source = model.source
       let shape = layer.weightType.shape(Binding(batch: 0, length: 0))
@@ -64,7 +67,9 @@ public struct QuantizeWeights: Pass {
     try require(!chosen.isEmpty, "no linear layer is left to quantize after 'ignore'.")
     return Model(
       graph: try model.graph.withQuantizedWeights(of: chosen, scheme),
-      source: model.source.overlaid(with: changes), calibration: model.calibration)
+      source: model.source.overlaid(with: changes),
+      calibration: model.calibration
+    )
   }
 }
 
@@ -77,7 +82,9 @@ struct ChannelCodes {
 
   /// Quantizes a weight of a source.
   init(
-    of name: TensorName, in source: any TensorSource, on workers: Workers
+    of name: TensorName,
+    in source: any TensorSource,
+    on workers: Workers
   ) throws(CheckpointError) {
     let weight = try source.tensor(name).asFloat32(on: workers)
     let scales = try Self.scales(of: weight, name, on: workers)
@@ -87,15 +94,20 @@ struct ChannelCodes {
 
   /// Only the scales of a weight of a source.
   static func scales(
-    of name: TensorName, in source: any TensorSource, on workers: Workers
+    of name: TensorName,
+    in source: any TensorSource,
+    on workers: Workers
   ) throws(CheckpointError) -> Tensor {
     try scales(of: try source.tensor(name).asFloat32(on: workers), name, on: workers)
   }
 
-  /// The scale of each row: its largest magnitude becomes code 127. A row of zeros gets 1, since
-  /// any scale represents it.
+  /// The scale of each row: its largest magnitude becomes code 127.
+  ///
+  /// A row of zeros gets 1, since any scale represents it.
   static func scales(
-    of weight: Tensor, _ name: TensorName, on workers: Workers
+    of weight: Tensor,
+    _ name: TensorName,
+    on workers: Workers
   ) throws(CheckpointError) -> Tensor {
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     var scales = Array(repeating: Float(0), count: rows)
@@ -106,10 +118,13 @@ struct ChannelCodes {
       }
     }
     for (row, largest) in scales.enumerated() {
-      guard largest.isFinite else {
+      guard weight.rows(row..<row + 1).isFinite else {
         throw CheckpointError(
-          .malformed, tensor: name,
-          "row \(row) holds NaN or infinity, which no scale can represent. Mend the checkpoint, or leave the layer out with ignore.")
+          .malformed,
+          tensor: name,
+          "row \(row) holds NaN or infinity, which no scale can represent. Mend the checkpoint, or "
+            + "leave the layer out with ignore."
+        )
       }
       let scale = largest / 127
       scales[row] = scale >= .leastNormalMagnitude ? scale : 1
@@ -124,8 +139,14 @@ struct ChannelCodes {
       weight.withFloats { weight8 in
         scales.withFloats { scales in
           quantizeRows(
-            weight: weight8, rows: weight.shape[0], columns: weight.shape[1], scales: scales,
-            limit: 127, out: out, on: workers)
+            weight: weight8,
+            rows: weight.shape[0],
+            columns: weight.shape[1],
+            scales: scales,
+            limit: 127,
+            out: out,
+            on: workers
+          )
         }
       }
     }
@@ -139,5 +160,18 @@ extension Tensor {
       guard let first = elements.baseAddress else { preconditionFailure("tensors have memory") }
       return body(first)
     }
+  }
+}
+
+extension LinearLayer {
+  /// The weight [out, in] in float32, whether it is stored so or as codes.
+  func floatWeight(
+    in source: any TensorSource,
+    on workers: Workers
+  ) throws(CheckpointError) -> Tensor {
+    let weight = try source.tensor(self.weight)
+    guard hasCodes else { return weight.asFloat32(on: workers) }
+    let scales = try source.tensor(weightScale).asFloat32(on: workers)
+    return weight.dequantized(byRows: scales, on: workers)
   }
 }

@@ -49,36 +49,31 @@ struct RangeSearch {
   func leastDivergence() -> QuantizationRange {
     let total = bins.reduce(0) { $0 + $1.count }
     return best { range in
-      // P: the numbers, clipped. Q: each code's share spread evenly over the bins that it stands for.
+      // P: the numbers, those beyond an end piled up in the last bin before it. Q: each code's
+      // share of the numbers within, spread evenly over the bins of the code.
       let (scale, zero) = (Double(range.scale), Double(range.zeroPoint))
-      var mass = Array(repeating: 0.0, count: 256)
       var within = Array(repeating: 0.0, count: 256)
       var width = Array(repeating: 0.0, count: 256)
-      let codes = bins.map { bin in
+      var kept: [(count: Double, code: Int)] = []
+      var (below, above) = (0.0, 0.0)
+      for bin in bins {
         let code = (bin.middle / scale + zero).rounded(.toNearestOrEven)
-        return (index: Int(min(max(code, -128), 127)) + 128, isClipped: !(-128...127).contains(code))
+        if code < -128 { below += bin.count }
+        if code > 127 { above += bin.count }
+        guard (-128...127).contains(code) else { continue }
+        let index = Int(code) + 128
+        within[index] += bin.count
+        width[index] += 1
+        kept.append((bin.count, index))
       }
-      for (bin, code) in zip(bins, codes) {
-        mass[code.index] += bin.count
-        if !code.isClipped {
-          within[code.index] += bin.count
-          width[code.index] += 1
-        }
+      guard !kept.isEmpty else { return .infinity }
+      let sum = total - below - above
+      kept[0].count += below
+      kept[kept.count - 1].count += above
+      return kept.reduce(0) { divergence, bin in
+        let (p, q) = (bin.count / total, within[bin.code] / width[bin.code] / sum)
+        return divergence + p * log(p / q)
       }
-      let kept = within.reduce(0, +)
-      guard kept > 0 else { return .infinity }
-      // Clipped numbers pile up at the edge bins of P, where Q does not know of them.
-      var divergence = 0.0
-      var seen = Array(repeating: false, count: 256)
-      for (bin, code) in zip(bins, codes) where !code.isClipped {
-        let index = code.index
-        let isEdge = (index == 0 || index == 255) && !seen[index]
-        seen[index] = true
-        let p = (bin.count + (isEdge ? mass[index] - within[index] : 0)) / total
-        let q = within[index] / width[index] / kept
-        divergence += p * log(p / q)
-      }
-      return divergence
     }
   }
 

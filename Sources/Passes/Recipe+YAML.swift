@@ -27,10 +27,12 @@ private struct RecipeReader {
 
   func recipe(_ node: Node) throws(RecipeError) -> Recipe {
     let keys = try members(
-      node, "the recipe",
+      node,
+      "the recipe",
       known: [
         "version", "seed", "model", "output", "calibration", "passes", "ignore", "verify",
-      ])
+      ]
+    )
     guard let version = keys["version"] else {
       throw fault("'version' is not there. Write: version: \(Recipe.version)")
     }
@@ -73,15 +75,19 @@ private struct RecipeReader {
     let options: Node
     if let scalar = node.scalar {
       (name, options) = (scalar.string, Node([(Node, Node)]()))
-    } else if let entry = node.mapping?.first, node.mapping?.count == 1, let key = entry.key.string {
+    } else if let entry = node.mapping?.first, node.mapping?.count == 1, let key = entry.key.string
+    {
       name = key
       options = entry.value.isNull ? Node([(Node, Node)]()) : entry.value
     } else {
-      throw fault("a pass is written as its name, or as 'name: { option: value }', not \(text(node)).")
+      throw fault(
+        "a pass is written as its name, or as 'name: { option: value }', not \(text(node))."
+      )
     }
     guard let type = allPasses.first(where: { $0.name == name }) else {
       throw fault(
-        "no pass is named '\(name)'. \(suggestion(for: name, among: allPasses.map { $0.name }))")
+        "no pass is named '\(name)'. \(suggestion(for: name, among: allPasses.map { $0.name }))"
+      )
     }
     _ = try members(options, "'\(name)'", known: type.optionNames)
     do {
@@ -105,7 +111,9 @@ private struct RecipeReader {
     var verification = Recipe.Verification()
     if let drop = keys["max-drop"] {
       guard let fraction = fraction(drop.string ?? "") else {
-        throw fault("'max-drop' is \(text(drop)); a percentage such as 0.8% or a fraction is needed.")
+        throw fault(
+          "'max-drop' is \(text(drop)); a percentage such as 0.8% or a fraction is needed."
+        )
       }
       verification.maximumDrop = fraction
     }
@@ -128,7 +136,9 @@ private struct RecipeReader {
 
   /// The members of a mapping, none twice and none unknown.
   private func members(
-    _ node: Node, _ place: String, known: [String]
+    _ node: Node,
+    _ place: String,
+    known: [String]
   ) throws(RecipeError) -> [String: Node] {
     guard let mapping = node.mapping else {
       throw fault("\(place) is \(text(node)); keys and values are needed.")

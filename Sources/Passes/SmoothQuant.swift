@@ -9,9 +9,9 @@ import KaratTensors
 /// Moves the spread of activation channels into the weights that read them, without changing what
 /// the model computes (Xiao et al., 2023).
 ///
-/// Channel j is divided by `max|x_j|^α / max|w_j|^(1−α)`. With `alpha: search`, each group of layers
-/// takes the α with the least error of its outputs in the integer arithmetic that will run, over
-/// sampled rows that include all extremes. Works block by block.
+/// Channel j is divided by `max|x_j|^α / max|w_j|^(1−α)`. With `alpha: search`, each group of
+/// layers takes the α with the least error of its outputs in the integer arithmetic that will run,
+/// over sampled rows that include all extremes. Works block by block.
 public struct SmoothQuant: Pass {
   /// How much of the spread moves: a number from 0 to 1, or the best for each group of layers.
   public enum Alpha: Sendable, Hashable, Codable {
@@ -29,7 +29,9 @@ public struct SmoothQuant: Pass {
         self = .search
       } else {
         throw DecodingError.dataCorruptedError(
-          in: value, debugDescription: "a number from 0 to 1, or 'search', is needed")
+          in: value,
+          debugDescription: "a number from 0 to 1, or 'search', is needed"
+        )
       }
     }
 
@@ -96,8 +98,9 @@ public struct SmoothQuant: Pass {
       let own = groups.filter { places.contains($0.input.node) }
       var samples = Dictionary(
         uniqueKeysWithValues: own.map {
-          ($0.input, RowSample(features: $0.sourceChannel.count, total: total, count: 2048))
-        })
+          ($0.input, RowSample(features: $0.sourceChannel.count, total: total))
+        }
+      )
       try run.run(stage, wanted: own.map(\.input)) { _, value, operand in
         samples[value]?.add(operand)
       }
@@ -110,19 +113,27 @@ public struct SmoothQuant: Pass {
     }
     context.progress.report(Self.name, stages.count, of: stages.count, "blocks")
     return Model(
-      graph: model.graph, source: rescaling.applied(to: model.source, on: executor.workers))
+      graph: model.graph,
+      source: rescaling.applied(to: model.source, on: executor.workers)
+    )
   }
 
   /// The factors for the channels of a group's producer.
   private func factors(
-    _ group: SmoothingGroup, _ sample: RowSample, _ model: Model, _ workers: Workers
+    _ group: SmoothingGroup,
+    _ sample: RowSample,
+    _ model: Model,
+    _ workers: Workers
   ) throws -> [Float] {
-    let weights = try group.layers.map { try model.source.tensor($0.weight).asFloat32(on: workers) }
+    let weights = try group.layers.map { try $0.floatWeight(in: model.source, on: workers) }
     let spread = ChannelSpread(group, sample, weights, workers)
-    guard spread.isFinite else {
+    guard sample.isFinite, weights.allSatisfy(\.isFinite) else {
       let names = group.layers.map(\.path.quoted).joined(separator: ", ")
       throw PassError(
-        Self.name, "what \(names) reads, or a weight of theirs, holds NaN or infinity. Mend the checkpoint, or leave the layers out with ignore.")
+        Self.name,
+        "what \(names) reads, or a weight of theirs, holds NaN or infinity. Mend the checkpoint, "
+          + "or leave the layers out with ignore."
+      )
     }
     switch alpha {
     case .fixed(let alpha): return spread.factors(alpha: alpha)
@@ -132,7 +143,7 @@ public struct SmoothQuant: Pass {
       for step in 0...14 {
         let factors = spread.factors(alpha: 0.3 + 0.05 * Double(step))
         let candidate = error.smoothed(by: group.sourceChannel.map { factors[$0] })
-        let loss = candidate.bestRange(steps: 6).loss
+        let loss = candidate.coarseRange().loss
         if loss < best.loss { best = (factors, loss) }
       }
       return best.factors
@@ -155,19 +166,21 @@ private struct ChannelSpread {
         columns.withUnsafeMutableBufferPointer { maxima in
           guard let maxima = maxima.baseAddress else { return }
           columnAbsoluteMaxima(
-            x: elements, rows: tensor.shape[0], columns: tensor.shape[1], maximaInto: maxima,
-            on: workers)
+            x: elements,
+            rows: tensor.shape[0],
+            columns: tensor.shape[1],
+            maximaInto: maxima,
+            on: workers
+          )
         }
       }
     }
     for (channel, source) in group.sourceChannel.enumerated() {
       let magnitude = max(abs(sample.lower[channel]), abs(sample.upper[channel]))
-      activation[source] = larger(activation[source], magnitude)
-      weight[source] = larger(weight[source], columns[channel])
+      activation[source] = max(activation[source], magnitude)
+      weight[source] = max(weight[source], columns[channel])
     }
   }
-
-  var isFinite: Bool { activation.allSatisfy(\.isFinite) && weight.allSatisfy(\.isFinite) }
 
   /// Factors whose geometric mean is 1, so that magnitudes stay what they were on the whole.
   func factors(alpha: Double) -> [Float] {
@@ -178,10 +191,5 @@ private struct ChannelSpread {
     let present = logarithms.compactMap(\.self)
     let mean = present.reduce(0, +) / Double(max(present.count, 1))
     return logarithms.map { $0.map { Float(exp(min(max($0 - mean, -20), 20))) } ?? 1 }
-  }
-
-  /// Like `max`, but keeps NaN.
-  private func larger(_ left: Float, _ right: Float) -> Float {
-    left.isNaN || left > right ? left : right
   }
 }

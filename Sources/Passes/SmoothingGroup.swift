@@ -1,6 +1,6 @@
-import KaratGraphs
+package import KaratGraphs
 import KaratKernels
-import KaratTensors
+package import KaratTensors
 
 /// Linear layers that read one value, and what computes it: a place where channels can be rescaled
 /// without changing what the model computes.
@@ -8,20 +8,21 @@ import KaratTensors
 /// The channels of the value are divided by factors, and the columns of the layers' weights
 /// multiplied by them. The division is folded into what came before: a norm's weight, or the rows
 /// of the linear layer whose output passes straight through.
-struct SmoothingGroup {
+package struct SmoothingGroup {
   /// The value that the layers read.
-  let input: ValueID
+  package let input: ValueID
   /// The layers, in order.
-  let layers: [LinearLayer]
+  package let layers: [LinearLayer]
   /// What takes the division: the weight of a norm, or the rows of a layer's weight and bias.
-  let producer: Producer
-  /// For each channel of the value, the channel of the producer that it comes from. Grouped
-  /// attention heads read one value channel several times.
-  let sourceChannel: [Int]
+  package let producer: Producer
+  /// For each channel of the value, the channel of the producer that it comes from.
+  ///
+  /// Grouped attention heads read one value channel several times.
+  package let sourceChannel: [Int]
   /// How many channels the producer has.
-  let sourceCount: Int
+  package let sourceCount: Int
 
-  enum Producer {
+  package enum Producer {
     case norm(weight: TensorName, features: Int)
     case rows(LinearLayer)
   }
@@ -32,7 +33,8 @@ extension Graph {
   ///
   /// - Parameter layers: the layers that may take part; a value that anything else reads is left
   ///   alone.
-  func smoothingGroups(among layers: [LinearLayer]) -> [SmoothingGroup] {
+  /// - Returns: the groups whose producer no other layer reads.
+  package func smoothingGroups(among layers: [LinearLayer]) -> [SmoothingGroup] {
     let readers = readers
     let shared = sharedParameters
     func isFree(_ layer: LinearLayer) -> Bool {
@@ -75,8 +77,12 @@ extension Graph {
       default: return nil
       }
       return SmoothingGroup(
-        input: input, layers: group.sorted { $0.place < $1.place }, producer: source,
-        sourceChannel: channels, sourceCount: count)
+        input: input,
+        layers: group.sorted { $0.place < $1.place },
+        producer: source,
+        sourceChannel: channels,
+        sourceCount: count
+      )
     }.sorted { $0.input < $1.input }
   }
 }

@@ -29,7 +29,10 @@ public struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertibl
 
   /// Describes a fault.
   public init(
-    _ kind: Kind, file: String? = nil, tensor: TensorName? = nil, _ message: String
+    _ kind: Kind,
+    file: String? = nil,
+    tensor: TensorName? = nil,
+    _ message: String
   ) {
     self.kind = kind
     self.file = file
@@ -40,7 +43,11 @@ public struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertibl
   /// A tensor that is not there.
   public static func missing(_ tensor: TensorName, in file: String) -> CheckpointError {
     CheckpointError(
-      .missing, file: file, tensor: tensor, "there is no tensor of that name.")
+      .missing,
+      file: file,
+      tensor: tensor,
+      "there is no tensor of that name."
+    )
   }
 
   /// The message behind the file and the tensor.

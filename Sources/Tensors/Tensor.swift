@@ -48,8 +48,12 @@ public struct Tensor: Sendable {
   ) {
     precondition(dtype.byteCount(elementCount: shape.elementCount) == bytes.count)
     self.init(
-      dtype, shape, storage: TensorStorage(borrowing: bytes, owner: owner), offset: 0,
-      byteCount: bytes.count)
+      dtype,
+      shape,
+      storage: TensorStorage(borrowing: bytes, owner: owner),
+      offset: 0,
+      byteCount: bytes.count
+    )
   }
 
   private init(_ dtype: DType, _ shape: Shape, storage: TensorStorage, offset: Int, byteCount: Int)
@@ -104,8 +108,12 @@ public struct Tensor: Sendable {
     let row = shape[0] == 0 ? 0 : byteCount / shape[0]
     let dimensions = [range.count] + shape.dimensions.dropFirst()
     return Tensor(
-      dtype, Shape(dimensions), storage: storage, offset: offset + range.lowerBound * row,
-      byteCount: range.count * row)
+      dtype,
+      Shape(dimensions),
+      storage: storage,
+      offset: offset + range.lowerBound * row,
+      byteCount: range.count * row
+    )
   }
 }
 

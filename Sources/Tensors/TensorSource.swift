@@ -37,7 +37,8 @@ public struct DerivedTensor: Sendable {
 
   /// Describes a tensor and how to compute it.
   public init(
-    _ info: TensorInfo, compute: @escaping @Sendable () throws(CheckpointError) -> Tensor
+    _ info: TensorInfo,
+    compute: @escaping @Sendable () throws(CheckpointError) -> Tensor
   ) {
     self.info = info
     self.compute = compute
@@ -58,7 +59,9 @@ public struct OverlaySource: TensorSource {
   private let changes: [TensorName: DerivedTensor]
 
   init(
-    base: any TensorSource, changes: [TensorName: DerivedTensor], removed: Set<TensorName>
+    base: any TensorSource,
+    changes: [TensorName: DerivedTensor],
+    removed: Set<TensorName>
   ) {
     var manifest = base.manifest
     manifest.removeAll { removed.contains($0) }

@@ -10,7 +10,9 @@ final class TensorStorage: @unchecked Sendable {
   init(byteCount: Int) {
     // An empty buffer still needs an address; it lends no byte of it.
     mutableBytes = UnsafeMutableRawBufferPointer(
-      start: .allocate(byteCount: max(byteCount, 1), alignment: 64), count: byteCount)
+      start: .allocate(byteCount: max(byteCount, 1), alignment: 64),
+      count: byteCount
+    )
     mutableBytes.initializeMemory(as: UInt8.self, repeating: 0)
     owner = nil
   }

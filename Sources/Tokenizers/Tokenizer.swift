@@ -9,8 +9,8 @@ public import KaratBytes
 /// A value may be used from several threads at once.
 public struct Tokenizer: Sendable {
   private let addedTokens: AddedTokens
-  private let normalizer: Normalizer?
-  private let preTokenizer: PreTokenizer?
+  let normalizer: Normalizer?
+  let preTokenizer: PreTokenizer?
   private let model: TokenModel
   private let postProcessor: PostProcessor
   let decoder: Decoder?
@@ -47,29 +47,36 @@ public struct Tokenizer: Sendable {
   public init(_ document: JSONValue, file: String) throws(TokenizerError) {
     let fields = try Fields(document, path: "", file: file)
     model = try TokenModel(try fields.fields("model"))
-    normalizer = if let part = try fields.optionalFields("normalizer") {
-      try Normalizer(part)
-    } else {
-      nil
-    }
-    preTokenizer = if let part = try fields.optionalFields("pre_tokenizer") {
-      try PreTokenizer(part)
-    } else {
-      nil
-    }
-    postProcessor = if let part = try fields.optionalFields("post_processor") {
-      try PostProcessor(part)
-    } else {
-      PostProcessor()
-    }
+    normalizer =
+      if let part = try fields.optionalFields("normalizer") {
+        try Normalizer(part)
+      } else {
+        nil
+      }
+    preTokenizer =
+      if let part = try fields.optionalFields("pre_tokenizer") {
+        try PreTokenizer(part)
+      } else {
+        nil
+      }
+    postProcessor =
+      if let part = try fields.optionalFields("post_processor") {
+        try PostProcessor(part)
+      } else {
+        PostProcessor()
+      }
     decoder = if let part = try fields.optionalFields("decoder") { try Decoder(part) } else { nil }
     addedTokens = try AddedTokens(
       fields.optional("added_tokens") == nil ? [] : try fields.list("added_tokens"),
-      vocabulary: model.vocabulary, normalizer: normalizer)
+      vocabulary: model.vocabulary,
+      normalizer: normalizer
+    )
     for id in postProcessor.prefix + postProcessor.suffix where token(for: id) == nil {
       throw TokenizerError(
-        file: file, place: "post_processor",
-        message: "adds the id \(id), which no token has; the id of a token is needed.")
+        file: file,
+        place: "post_processor",
+        message: "adds the id \(id), which no token has; the id of a token is needed."
+      )
     }
   }
 

@@ -37,7 +37,8 @@ public struct Findings: Sendable {
     object["perplexity"] = .object([
       "reference": .init(referencePerplexity), "candidate": .init(candidatePerplexity),
       "ratio": .init(ratio.ratio),
-      "ratio_ci95": ratio.bounds.map { .array([.init($0.lowerBound), .init($0.upperBound)]) } ?? .null,
+      "ratio_ci95": ratio.bounds.map { .array([.init($0.lowerBound), .init($0.upperBound)]) }
+        ?? .null,
     ])
     object["kld"] = .object([
       "mean": .init(divergence.mean), "stderr": .init(divergence.standardError),
@@ -68,8 +69,10 @@ public enum Verdict: String, Sendable, Hashable {
 
   /// Judges an interval.
   ///
-  /// - Parameter maximumDrop: the most that the perplexity may rise, as a fraction.
-  init(_ interval: RatioInterval, maximumDrop: Double) {
+  /// - Parameters:
+  ///   - interval: the ratio of the perplexities and its 95% interval.
+  ///   - maximumDrop: the most that the perplexity may rise, as a fraction.
+  package init(_ interval: RatioInterval, maximumDrop: Double) {
     guard let bounds = interval.bounds else {
       self = .undecided
       return
@@ -90,7 +93,7 @@ public struct Distribution: Sendable {
   /// The standard error of the mean, from the spread of the means of segments.
   public let standardError: Double
 
-  init(_ numbers: [Double], segments: Segments) {
+  package init(_ numbers: [Double], segments: Segments) {
     sorted = numbers.sorted()
     mean = numbers.isEmpty ? 0 : numbers.reduce(0, +) / Double(numbers.count)
     standardError = segments.standardError(of: numbers) ?? 0

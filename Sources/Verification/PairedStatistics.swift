@@ -2,26 +2,28 @@ import Foundation
 
 /// Runs of neighbouring tokens that are treated as one observation.
 ///
-/// Losses of neighbouring tokens depend on each other, so counting each as an observation would make
-/// intervals too narrow. Means of segments hardly do (the method of batch means).
-struct Segments: Sendable {
+/// Losses of neighbouring tokens depend on each other, so counting each as an observation would
+/// make intervals too narrow. Means of segments hardly do (the method of batch means).
+package struct Segments: Sendable {
   /// Tokens of a segment; the last of a window takes what is left.
-  static let length = 64
+  package static let length = 64
 
   /// The number of tokens in each segment, in order.
-  let sizes: [Int]
+  package let sizes: [Int]
 
   /// Cuts windows with these numbers of scored tokens.
-  init(scoredTokens: [Int]) {
+  package init(scoredTokens: [Int]) {
     sizes = scoredTokens.flatMap { count in
       let segments = max(1, count / Self.length)
-      return (0..<segments).map { $0 < segments - 1 ? Self.length : count - Self.length * (segments - 1) }
+      return (0..<segments).map {
+        $0 < segments - 1 ? Self.length : count - Self.length * (segments - 1)
+      }
     }
   }
 
   /// The standard error of the mean of numbers that stand in the segments' order, or nil where
   /// there is a single segment.
-  func standardError(of numbers: [Double]) -> Double? {
+  package func standardError(of numbers: [Double]) -> Double? {
     guard sizes.count > 1, !numbers.isEmpty else { return nil }
     let mean = numbers.reduce(0, +) / Double(numbers.count)
     var squares = 0.0
@@ -44,8 +46,12 @@ public struct RatioInterval: Sendable, Hashable {
   /// for any.
   public let bounds: ClosedRange<Double>?
 
-  /// - Parameter differences: the candidate's loss minus the reference's, for each token, in nats.
-  init(differences: [Double], segments: Segments) {
+  /// Takes the ratio and its interval from paired losses.
+  ///
+  /// - Parameters:
+  ///   - differences: the candidate's loss minus the reference's, for each token, in nats.
+  ///   - segments: how the tokens are grouped into observations.
+  package init(differences: [Double], segments: Segments) {
     let mean = differences.reduce(0, +) / Double(max(differences.count, 1))
     ratio = exp(mean)
     bounds = segments.standardError(of: differences).map { error in
@@ -59,7 +65,7 @@ public struct RatioInterval: Sendable, Hashable {
 ///
 /// Exact to four digits: a table for few degrees of freedom, the Cornish-Fisher expansion beyond
 /// (Abramowitz and Stegun, 26.7.5).
-func studentQuantile975(freedom: Int) -> Double {
+package func studentQuantile975(freedom: Int) -> Double {
   let table = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060]
   if (1...table.count).contains(freedom) { return table[freedom - 1] }
   let (z, n) = (1.959964, Double(freedom))

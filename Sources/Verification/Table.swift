@@ -17,11 +17,13 @@ extension Findings {
       ("perplexity ratio", "\(number(ratio.ratio, 4))  (95%: \(interval))"),
       (
         "KL divergence (nats)",
-        "\(number(divergence.mean, 5)) ± \(number(divergence.standardError, 5))  median \(number(divergence.quantile(0.5), 5))"
+        "\(number(divergence.mean, 5)) ± \(number(divergence.standardError, 5))  median "
+          + "\(number(divergence.quantile(0.5), 5))"
       ),
       (
         "  its tail",
-        "p90 \(number(divergence.quantile(0.9), 4))  p99 \(number(divergence.quantile(0.99), 4))  p99.9 \(number(divergence.quantile(0.999), 4))  max \(number(divergence.maximum, 4))"
+        "p90 \(number(divergence.quantile(0.9), 4))  p99 \(number(divergence.quantile(0.99), 4))  "
+          + "p99.9 \(number(divergence.quantile(0.999), 4))  max \(number(divergence.maximum, 4))"
       ),
       ("same top token", percent(topAgreement)),
       ("scored tokens", "\(tokens) in \(windows) windows of \(windowLength)"),

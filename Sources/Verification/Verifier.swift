@@ -17,7 +17,8 @@ public struct Verifier: Sendable {
 
   /// Prepares to compare.
   public init(
-    maximumDrop: Double = Verifier.defaultMaximumDrop, progress: ProgressReporter = .silent
+    maximumDrop: Double = Verifier.defaultMaximumDrop,
+    progress: ProgressReporter = .silent
   ) {
     self.maximumDrop = maximumDrop
     self.progress = progress
@@ -46,16 +47,21 @@ public struct Verifier: Sendable {
   ///   - reference: the model that everything is measured against.
   ///   - candidate: the model that is judged; its vocabulary must be as large.
   ///   - windows: token windows of at least two tokens each.
+  /// - Returns: what was measured, and the verdict.
   /// - Throws: `VerificationError` where the vocabularies differ or a model gives numbers that are
   ///   not finite, and what running the models throws.
   public func compare(
-    _ reference: Subject, _ candidate: Subject, windows: [[Int32]]
+    _ reference: Subject,
+    _ candidate: Subject,
+    windows: [[Int32]]
   ) throws -> Findings {
     let (referenceBytes, candidateBytes) = (reference.byteCount, candidate.byteCount)
     let (reference, candidate) = (reference.executor, candidate.executor)
     guard reference.vocabularySize == candidate.vocabularySize else {
       throw VerificationError(
-        "the reference has a vocabulary of \(reference.vocabularySize) and the candidate one of \(candidate.vocabularySize); only models of one vocabulary can be compared.")
+        "the reference has a vocabulary of \(reference.vocabularySize) and the candidate one of "
+          + "\(candidate.vocabularySize); only models of one vocabulary can be compared."
+      )
     }
     guard !windows.isEmpty, windows.allSatisfy({ $0.count >= 2 }) else {
       throw VerificationError("there is nothing to score: each window needs at least 2 tokens.")
@@ -67,7 +73,14 @@ public struct Verifier: Sendable {
         try candidate.run(tokens: [window], names: ["logits"]) { _, right in
           guard left.features == right.features else {
             throw VerificationError(
-              "the reference gives \(left.features) logits and the candidate \(right.features).")
+              "the reference gives \(left.features) logits and the candidate \(right.features)."
+            )
+          }
+          if let token = window.first(where: { Int($0) >= left.features }) {
+            throw VerificationError(
+              "token \(token) has no logit: the model gives \(left.features). Does the tokenizer "
+                + "belong to another model?"
+            )
           }
           try scores.add(window, left, right, index: index, on: reference.workers)
         }
@@ -77,7 +90,8 @@ public struct Verifier: Sendable {
     let segments = Segments(scoredTokens: windows.map { $0.count - 1 })
     let ratio = RatioInterval(
       differences: zip(scores.candidateLosses, scores.referenceLosses).map { $0 - $1 },
-      segments: segments)
+      segments: segments
+    )
     let count = Double(scores.divergences.count)
     return Findings(
       tokens: scores.divergences.count,
@@ -91,7 +105,8 @@ public struct Verifier: Sendable {
       referenceBytes: referenceBytes,
       candidateBytes: candidateBytes,
       maximumDrop: maximumDrop,
-      verdict: Verdict(ratio, maximumDrop: maximumDrop))
+      verdict: Verdict(ratio, maximumDrop: maximumDrop)
+    )
   }
 }
 
@@ -113,7 +128,11 @@ private struct Scores {
   private(set) var agreements = 0
 
   mutating func add(
-    _ window: [Int32], _ reference: Operand, _ candidate: Operand, index: Int, on workers: Workers
+    _ window: [Int32],
+    _ reference: Operand,
+    _ candidate: Operand,
+    index: Int,
+    on workers: Workers
   ) throws {
     let scored = window.count - 1
     let features = reference.features
@@ -123,7 +142,10 @@ private struct Scores {
         (first + row).initialize(
           to: compareLogits(
             reference: reference.floats + row * features,
-            candidate: candidate.floats + row * features, count: features))
+            candidate: candidate.floats + row * features,
+            count: features
+          )
+        )
       }
       count = scored
     }
@@ -133,7 +155,9 @@ private struct Scores {
       let right = comparison.candidateLogSumExp - Double(candidate.floats[row * features + target])
       for (loss, name) in [(left, "reference"), (right, "candidate")] where !loss.isFinite {
         throw VerificationError(
-          "window \(index), token \(row + 1): the \(name) gives logits that are not finite numbers. A weight is broken, or the model overflows: karat inspect --tensors.")
+          "window \(index), token \(row + 1): the \(name) gives logits that are not finite "
+            + "numbers. A weight is broken, or the model overflows: karat inspect --tensors."
+        )
       }
       referenceLosses.append(left)
       candidateLosses.append(right)

@@ -13,7 +13,7 @@ private func parse(_ text: String, depth: Int = 128) throws(JSONError) -> JSONVa
     #expect(
       value == [
         "a": [
-          nil, true, false, .number(try #require(parse("-0.5e+3").number)),
+          .null, true, false, .number(try #require(parse("-0.5e+3").number)),
           .number(JSONNumber(UInt64.max)),
         ],
         "": "x", "b": ["c": ""],

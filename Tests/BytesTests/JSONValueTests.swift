@@ -5,7 +5,7 @@ import Testing
   @Test func writesAsPythonDoes() {
     let value: JSONValue = [
       "architectures": ["LlamaForCausalLM"], "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
-      "empty": [], "none": [:], "tie": false, "pad": nil, "nested": ["a": [1, [2]]],
+      "empty": [], "none": [:], "tie": false, "pad": .null, "nested": ["a": [1, [2]]],
       "text": "é\"\\\n\u{1}\u{1f}\u{7f}",
     ]
     #expect(

@@ -57,8 +57,45 @@ import Testing
           "original_max_position_embeddings": 8192,
         ],
         "attention_bias": false, "mlp_bias": false, "tie_word_embeddings": false,
-        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": nil,
+        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": .null,
       ]
+    )
+  }
+
+  @Test(arguments: [
+    ("qwen2", "Qwen2ForCausalLM", "attn_q.bias", "self_attn.q_proj.bias"),
+    ("qwen3", "Qwen3ForCausalLM", "attn_k_norm.weight", "self_attn.k_norm.weight"),
+  ])
+  func presentsQwenWithoutMovingRows(
+    _ family: String,
+    _ className: String,
+    _ part: String,
+    _ huggingFacePart: String
+  ) throws {
+    let file = try GGUFReader(fixture("checkpoints/\(family).gguf"))
+    let model = try GGUFModelSource(file)
+    #expect(model.manifest.count == file.manifest.count)
+    #expect(model.config["architectures"] == [.string(className)])
+    #expect(model.config["rope_scaling"] == .null)
+    #expect(model.config["tie_word_embeddings"]?.bool == (family == "qwen2"))
+    for (name, huggingFaceName) in [
+      (part, huggingFacePart), ("attn_q.weight", "self_attn.q_proj.weight"),
+      ("attn_k.weight", "self_attn.k_proj.weight"), ("ffn_up.weight", "mlp.up_proj.weight"),
+    ] {
+      let expected = dequantized(try file.tensor(TensorName("blk.1.\(name)")))
+      let found = try model.tensor(TensorName("model.layers.1.\(huggingFaceName)"))
+      #expect(found.isIdentical(to: expected))
+    }
+  }
+
+  @Test func refusesARotationItCannotName() {
+    let folder = fixture("checkpoints")
+    #expect(
+      message(in: folder) {
+        _ = try GGUFModelSource(GGUFReader("\(folder)/llama-other-rotation.gguf"))
+      }
+        == "llama-other-rotation.gguf, 'rope_freqs.weight': its divisors are not those of Llama 3's"
+        + " rotation (8192 tokens, bounds 1 and 4)."
     )
   }
 

@@ -27,7 +27,6 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     case flush = "flushed to the disk"
     case close = "closed"
     case rename = "put in its place"
-    case remove = "removed"
   }
 
   /// What kind of refusal it is.

@@ -3,7 +3,9 @@ import Karat
 
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "convert", abstract: "Write a checkpoint in another format or number type.")
+    commandName: "convert",
+    abstract: "Write a checkpoint in another format or number type."
+  )
 
   @Argument(help: "A model folder, a .safetensors file or a .gguf file.")
   var input: String
@@ -28,7 +30,11 @@ struct ConvertCommand: ParsableCommand {
       try conversion.writeFolder(
         output,
         ModelWriter(
-          shardSize: options.shardSize, replacing: options.force, progress: terminal.progress))
+          shardSize: options.shardSize,
+          replacing: options.force,
+          progress: terminal.progress
+        )
+      )
     }
     terminal.message("Wrote \(output).")
   }

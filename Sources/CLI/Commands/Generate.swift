@@ -3,7 +3,9 @@ import Karat
 
 struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "generate", abstract: "Continue a text with a model.")
+    commandName: "generate",
+    abstract: "Continue a text with a model."
+  )
 
   @Argument(help: "The model.")
   var model: String
@@ -33,7 +35,9 @@ struct GenerateCommand: ParsableCommand {
     guard temperature >= 0, temperature.isFinite else {
       throw ValidationError("--temperature takes a number from 0.")
     }
-    guard topP > 0, topP <= 1 else { throw ValidationError("--top-p takes a number above 0, to 1.") }
+    guard topP > 0, topP <= 1 else {
+      throw ValidationError("--top-p takes a number above 0, to 1.")
+    }
     if let topK, topK < 1 { throw ValidationError("--top-k takes a number from 1.") }
   }
 
@@ -45,7 +49,8 @@ struct GenerateCommand: ParsableCommand {
     var decoder = StreamingDecoder(tokenizer)
     terminal.stream(prompt)
     try Executor(loaded.model, threads: resources.threads).generate(
-      prompt: ids, maximumTokens: maxTokens,
+      prompt: ids,
+      maximumTokens: maxTokens,
       sampling: Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed),
       stops: loaded.stopTokens
     ) { token in

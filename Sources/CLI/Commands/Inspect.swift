@@ -3,7 +3,9 @@ import Karat
 
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Show what a checkpoint holds.")
+    commandName: "inspect",
+    abstract: "Show what a checkpoint holds."
+  )
 
   @Argument(help: "A model folder, a .safetensors file or a .gguf file.")
   var checkpoint: String
@@ -16,6 +18,8 @@ struct InspectCommand: ParsableCommand {
 
   func run() throws {
     let summary = try CheckpointSummary(checkpoint)
-    Terminal.standard.result(json ? summary.json(tensors: tensors).text : summary.text(tensors: tensors))
+    Terminal.standard.result(
+      json ? summary.json(tensors: tensors).text : summary.text(tensors: tensors)
+    )
   }
 }

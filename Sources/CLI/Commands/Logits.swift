@@ -5,7 +5,8 @@ struct LogitsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "logits",
     abstract: "Write a model's logits, for comparison with other implementations.",
-    discussion: "The file holds input_ids I64 [1, tokens] and logits F32 [1, tokens, vocabulary].")
+    discussion: "The file holds input_ids I64 [1, tokens] and logits F32 [1, tokens, vocabulary]."
+  )
 
   @Argument(help: "The model.")
   var model: String
@@ -25,7 +26,9 @@ struct LogitsCommand: ParsableCommand {
   @OptionGroup var resources: RunOptions
 
   func validate() throws {
-    guard (ids == nil) != (text == nil) else { throw ValidationError("give either --ids or --text.") }
+    guard (ids == nil) != (text == nil) else {
+      throw ValidationError("give either --ids or --text.")
+    }
     _ = try parsedIds()
   }
 
@@ -40,7 +43,9 @@ struct LogitsCommand: ParsableCommand {
     let logits = try Executor(loaded.model, threads: resources.threads).logits(tokens)
     let ids = Tensor(.i64, [1, tokens.count], copying: tokens.map(Int64.init))
     try SafetensorsWriter(replacing: force).write(
-      MemorySource(["input_ids": ids, "logits": logits]), to: output)
+      MemorySource(["input_ids": ids, "logits": logits]),
+      to: output
+    )
     Terminal.standard.message("Wrote \(output).")
   }
 

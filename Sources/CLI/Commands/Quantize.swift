@@ -9,7 +9,8 @@ struct QuantizeCommand: ParsableCommand {
     discussion: """
       With --max-drop, the result is verified: on --data, or else on the last fifth of the \
       calibration text, which is then not calibrated on. A result that fails is not written.
-      """)
+      """
+  )
 
   @Argument(help: "The model to quantize.")
   var model: String
@@ -45,16 +46,24 @@ struct QuantizeCommand: ParsableCommand {
     }
     if let preset, !Recipe.presets.contains(where: { $0.name == preset }) {
       let known = Recipe.presets.map(\.name)
-      throw ValidationError("no preset is named '\(preset)'. \(suggestion(for: preset, among: known))")
+      throw ValidationError(
+        "no preset is named '\(preset)'. \(suggestion(for: preset, among: known))"
+      )
     }
   }
 
   func run() throws {
     var job = RecipeJob(
-      model: model, output: output, recipe: try chosenRecipe(), command: "quantize",
+      model: model,
+      output: output,
+      recipe: try chosenRecipe(),
+      command: "quantize",
       writer: ModelWriter(
-        shardSize: options.shardSize, replacing: options.force,
-        progress: Terminal.standard.progress))
+        shardSize: options.shardSize,
+        replacing: options.force,
+        progress: Terminal.standard.progress
+      )
+    )
     job.calibration = calibration
     job.data = data
     job.isVerified = maxDrop != nil || data != nil
@@ -78,7 +87,10 @@ struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Follow a recipe: passes in order, the verifier after each.",
-    discussion: "The recipe names the model, the output, and the texts; paths are relative to where the command runs. It stops at the first pass whose result fails, and writes nothing then.")
+    discussion:
+      "The recipe names the model, the output, and the texts; paths are relative to where the "
+      + "command runs. It stops at the first pass whose result fails, and writes nothing then."
+  )
 
   @Argument(help: "A recipe in YAML.")
   var recipe: String
@@ -89,13 +101,22 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let parsed = try Recipe(yaml: try TextFile(recipe).text, file: recipe)
     guard let model = parsed.files.model, let output = parsed.files.output else {
-      throw RecipeError(file: recipe, "'model' and 'output' say what is read and where the result goes; both are needed.")
+      throw RecipeError(
+        file: recipe,
+        "'model' and 'output' say what is read and where the result goes; both are needed."
+      )
     }
     var job = RecipeJob(
-      model: model, output: output, recipe: parsed, command: "run",
+      model: model,
+      output: output,
+      recipe: parsed,
+      command: "run",
       writer: ModelWriter(
-        shardSize: options.shardSize, replacing: options.force,
-        progress: Terminal.standard.progress))
+        shardSize: options.shardSize,
+        replacing: options.force,
+        progress: Terminal.standard.progress
+      )
+    )
     job.calibration = parsed.files.calibration
     job.data = parsed.verification?.data
     job.isVerified = true

@@ -5,7 +5,8 @@ struct TokenizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenize",
     abstract: "Show a text's token ids.",
-    discussion: "Without --text, each line of standard input gives a line of ids.")
+    discussion: "Without --text, each line of standard input gives a line of ids."
+  )
 
   @Argument(help: "A model with a tokenizer.")
   var model: String

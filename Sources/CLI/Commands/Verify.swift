@@ -5,7 +5,10 @@ struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
     abstract: "Measure what a changed model lost against the one it came from.",
-    discussion: "Both models run side by side over the same windows of text. The exit code tells the verdict: 0 pass, 1 fail, 3 undecided.")
+    discussion:
+      "Both models run side by side over the same windows of text. The exit code tells the "
+      + "verdict: 0 pass, 1 fail, 3 undecided."
+  )
 
   @Argument(help: "The model that everything is measured against.")
   var reference: String
@@ -34,16 +37,32 @@ struct VerifyCommand: ParsableCommand {
     let text = try TextFile(data).text
     let tokens = try models.0.tokenizer().encode(text, addSpecialTokens: false)
     let cut = try TokenWindows(
-      measuring: tokens, length: windows.window, limit: windows.windows, name: data)
+      measuring: tokens,
+      length: windows.window,
+      limit: windows.windows,
+      name: data
+    )
     if let limit = models.0.maximumLength, windows.window > limit {
-      terminal.message("Note: windows of \(windows.window) tokens are longer than the \(limit) that the model was made for.")
+      terminal.message(
+        "Note: windows of \(windows.window) tokens are longer than the \(limit) that the model was "
+          + "made for."
+      )
     }
     let verifier = Verifier(
-      maximumDrop: maxDrop?.fraction ?? Verifier.defaultMaximumDrop, progress: terminal.progress)
+      maximumDrop: maxDrop?.fraction ?? Verifier.defaultMaximumDrop,
+      progress: terminal.progress
+    )
     let findings = try verifier.compare(
-      Verifier.Subject(Executor(models.0.model, threads: resources.threads), byteCount: models.0.byteCount),
-      Verifier.Subject(Executor(models.1.model, threads: resources.threads), byteCount: models.1.byteCount),
-      windows: cut.windows)
+      Verifier.Subject(
+        Executor(models.0.model, threads: resources.threads),
+        byteCount: models.0.byteCount
+      ),
+      Verifier.Subject(
+        Executor(models.1.model, threads: resources.threads),
+        byteCount: models.1.byteCount
+      ),
+      windows: cut.windows
+    )
     if let json, json != "-" {
       var file = try AtomicFile(json, replacing: force)
       try file.write([UInt8]((findings.json.text + "\n").utf8))

@@ -117,7 +117,8 @@ public struct SafetensorsHeader: Sendable {
       guard shape.elementCount.isMultiple(of: block) else {
         throw malformed(
           "shape \(shape) holds \(shape.elementCount) elements; \(entry.dtype.rawValue) fills whole"
-            + " bytes with \(block) only.")
+            + " bytes with \(block) only."
+        )
       }
       guard let byteCount = entry.dtype.byteCount(elementCount: shape.elementCount) else {
         throw malformed("shape \(shape) of \(entry.dtype.rawValue) takes more than 2^63 bytes.")

@@ -4,8 +4,8 @@ import KaratTensors
 /// Scaled dot-product attention over heads laid side by side, fused: softmax(q · kᵀ · scale) · v
 /// (Vaswani et al., 2017), with grouped key and value heads (Ainslie et al., 2023).
 ///
-/// q F32[batch, length, heads · headSize], k and v F32[batch, length, keyValueHeads · headSize] give
-/// F32[batch, length, heads · headSize]. Memory is linear in the length.
+/// q F32[batch, length, heads · headSize], k and v F32[batch, length, keyValueHeads · headSize]
+/// give F32[batch, length, heads · headSize]. Memory is linear in the length.
 public struct Attention: Operation {
   /// How many query heads there are.
   public let heads: Int
@@ -33,12 +33,16 @@ public struct Attention: Operation {
   }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
-    guard inputs.count == 3, heads > 0, keyValueHeads > 0, heads % keyValueHeads == 0,
+    guard inputs.count == 3, inputs.allSatisfy({ $0.dtype == .f32 && $0.extents.count == 3 }),
+      inputs.allSatisfy({ $0.extents.dropLast() == inputs[0].extents.dropLast() }),
+      heads > 0, keyValueHeads > 0, heads % keyValueHeads == 0,
       let queries = inputs[0].features, let keys = inputs[1].features,
       let values = inputs[2].features, queries % heads == 0, keys % keyValueHeads == 0,
       values % keyValueHeads == 0, queries / heads == keys / keyValueHeads
     else {
-      throw GraphError("\(heads) query heads over \(keyValueHeads) key and value heads do not fit \(inputs).")
+      throw GraphError(
+        "\(heads) query heads over \(keyValueHeads) key and value heads do not fit \(inputs)."
+      )
     }
     return [inputs[0].with(features: values / keyValueHeads * heads)]
   }
@@ -55,12 +59,25 @@ public struct Attention: Operation {
       values = (layer.values, layer.capacity * v.features)
     }
     attention(
-      q: q.floats, k: keys.address, v: values.address,
+      q: q.floats,
+      k: keys.address,
+      v: values.address,
       shape: AttentionShape(
-        batch: batch, queries: length, keys: run.cache == nil ? length : run.binding.start + length,
-        heads: heads, keyValueHeads: keyValueHeads, headSize: k.features / keyValueHeads,
-        valueHeadSize: v.features / keyValueHeads, scale: scale, causal: isCausal, window: window),
-      keyBatchStride: keys.stride, valueBatchStride: values.stride,
-      out: run.outputs[0].mutableFloats, on: run.workers)
+        batch: batch,
+        queries: length,
+        keys: run.cache == nil ? length : run.binding.start + length,
+        heads: heads,
+        keyValueHeads: keyValueHeads,
+        headSize: k.features / keyValueHeads,
+        valueHeadSize: v.features / keyValueHeads,
+        scale: scale,
+        causal: isCausal,
+        window: window
+      ),
+      keyBatchStride: keys.stride,
+      valueBatchStride: values.stride,
+      out: run.outputs[0].mutableFloats,
+      on: run.workers
+    )
   }
 }

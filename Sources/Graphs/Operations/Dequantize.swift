@@ -26,7 +26,8 @@ public struct Dequantize: Operation {
       guard inputs.count == (scheme.isSymmetric ? 2 : 3), inputs[0].dtype == .u8,
         inputs[1] == ValueType(.f32, 1), inputs.dropFirst(2).allSatisfy({ $0 == ValueType(.i8, 1) })
       else { throw GraphError("activation codes need one scale and zero point: \(inputs).") }
-    case .token: throw GraphError("codes with one scale for each token cannot be dequantized alone.")
+    case .token:
+      throw GraphError("codes with one scale for each token cannot be dequantized alone.")
     }
     return [inputs[0].with(dtype: .f32)]
   }
@@ -35,8 +36,13 @@ public struct Dequantize: Operation {
     let (codes, scales) = (run.inputs[0], run.inputs[1])
     if scheme.granularity == .channel {
       dequantizeRows(
-        codes: codes.signedCodes, rows: codes.rows, columns: codes.features, scales: scales.floats,
-        out: run.outputs[0].mutableFloats, on: run.workers)
+        codes: codes.signedCodes,
+        rows: codes.rows,
+        columns: codes.features,
+        scales: scales.floats,
+        out: run.outputs[0].mutableFloats,
+        on: run.workers
+      )
     } else {
       let range = QuantizationRange(run.inputs.dropFirst())
       let (from, to) = (codes.codes, run.outputs[0].mutableFloats)

@@ -13,8 +13,12 @@ public struct SwiGLU: Operation {
 
   package func evaluate(_ run: Evaluation) {
     swiglu(
-      gate: run.inputs[0].floats, up: run.inputs[1].floats, count: run.outputs[0].count,
-      out: run.outputs[0].mutableFloats, on: run.workers)
+      gate: run.inputs[0].floats,
+      up: run.inputs[1].floats,
+      count: run.outputs[0].count,
+      out: run.outputs[0].mutableFloats,
+      on: run.workers
+    )
   }
 }
 
@@ -30,8 +34,12 @@ public struct Add: Operation {
 
   package func evaluate(_ run: Evaluation) {
     add(
-      a: run.inputs[0].floats, b: run.inputs[1].floats, count: run.outputs[0].count,
-      out: run.outputs[0].mutableFloats, on: run.workers)
+      a: run.inputs[0].floats,
+      b: run.inputs[1].floats,
+      count: run.outputs[0].count,
+      out: run.outputs[0].mutableFloats,
+      on: run.workers
+    )
   }
 }
 

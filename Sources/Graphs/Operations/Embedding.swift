@@ -8,8 +8,8 @@ public struct Embedding: Operation {
   package var name: String { "embedding" }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
-    guard inputs.count == 2, inputs[0].dtype == .i32, inputs[1].extents.count == 2,
-      let features = inputs[1].features
+    guard inputs.count == 2, inputs[0].dtype == .i32, inputs[1].dtype == .f32,
+      inputs[1].extents.count == 2, let features = inputs[1].features
     else {
       throw GraphError("an embedding reads I32 ids and an F32 table of two extents, not \(inputs).")
     }
@@ -18,7 +18,12 @@ public struct Embedding: Operation {
 
   package func evaluate(_ run: Evaluation) {
     embed(
-      ids: run.inputs[0].ids, count: run.inputs[0].count, table: run.inputs[1].floats,
-      features: run.inputs[1].features, out: run.outputs[0].mutableFloats, on: run.workers)
+      ids: run.inputs[0].ids,
+      count: run.inputs[0].count,
+      table: run.inputs[1].floats,
+      features: run.inputs[1].features,
+      out: run.outputs[0].mutableFloats,
+      on: run.workers
+    )
   }
 }

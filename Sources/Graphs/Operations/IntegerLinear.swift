@@ -30,9 +30,15 @@ public struct IntegerLinear: Operation {
       inputs[2] == ValueType(.f32, outFeatures, 1), inputs[3] == ValueType(.f32, 1),
       activation.isSymmetric || inputs[4] == ValueType(.i8, 1),
       !hasBias || inputs.last == ValueType(.f32, outFeatures)
-    else { throw GraphError("codes, weights, scales and zero points do not fit together: \(inputs).") }
+    else {
+      throw GraphError("codes, weights, scales and zero points do not fit together: \(inputs).")
+    }
     guard features <= PackedInt8Weight.maximumInnerSize else {
-      throw GraphError("\(features) input features could overflow a 32-bit sum; at most \(PackedInt8Weight.maximumInnerSize) cannot. Leave this layer in float: add it to ignore.")
+      throw GraphError(
+        "\(features) input features could overflow a 32-bit sum; at most "
+          + "\(PackedInt8Weight.maximumInnerSize) cannot. Leave this layer in float: add it to "
+          + "ignore."
+      )
     }
     return [inputs[0].with(dtype: .f32, features: outFeatures)]
   }
@@ -41,9 +47,15 @@ public struct IntegerLinear: Operation {
     guard let weight = run.packed else { preconditionFailure("integer weights are packed first") }
     let range = QuantizationRange(run.inputs[3..<(activation.isSymmetric ? 4 : 5)])
     integerLinear(
-      x: run.inputs[0].codes, rows: run.inputs[0].rows, weight: weight, scale: range.scale,
-      zeroPoint: range.unsignedZeroPoint, weightScales: run.inputs[2].floats,
-      bias: hasBias ? run.inputs.last?.floats : nil, out: run.outputs[0].mutableFloats,
-      on: run.workers)
+      x: run.inputs[0].codes,
+      rows: run.inputs[0].rows,
+      weight: weight,
+      scale: range.scale,
+      zeroPoint: range.unsignedZeroPoint,
+      weightScales: run.inputs[2].floats,
+      bias: hasBias ? run.inputs.last?.floats : nil,
+      out: run.outputs[0].mutableFloats,
+      on: run.workers
+    )
   }
 }

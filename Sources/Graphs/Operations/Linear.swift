@@ -13,7 +13,11 @@ public struct Linear: Operation {
       case .fixed(let outFeatures) = inputs[1].extents[0],
       inputs[0].features == inputs[1].features, inputs.allSatisfy({ $0.dtype == .f32 })
     else {
-      throw GraphError("a linear layer cannot multiply \(inputs.first?.description ?? "nothing") by a weight \(inputs.dropFirst().first?.description ?? "that is not there"): the innermost extents must agree.")
+      throw GraphError(
+        "a linear layer cannot multiply \(inputs.first?.description ?? "nothing") by a weight "
+          + "\(inputs.dropFirst().first?.description ?? "that is not there"): the innermost "
+          + "extents must agree."
+      )
     }
     if inputs.count == 3, inputs[2].extents != [.fixed(outFeatures)] {
       throw GraphError("a bias of \(inputs[2]) does not fit \(outFeatures) output features.")
@@ -24,8 +28,14 @@ public struct Linear: Operation {
   package func evaluate(_ run: Evaluation) {
     let (x, weight) = (run.inputs[0], run.inputs[1])
     linear(
-      x: x.floats, rows: x.rows, inFeatures: x.features, weight: weight.floats,
-      outFeatures: weight.rows, bias: run.inputs.count == 3 ? run.inputs[2].floats : nil,
-      out: run.outputs[0].mutableFloats, on: run.workers)
+      x: x.floats,
+      rows: x.rows,
+      inFeatures: x.features,
+      weight: weight.floats,
+      outFeatures: weight.rows,
+      bias: run.inputs.count == 3 ? run.inputs[2].floats : nil,
+      out: run.outputs[0].mutableFloats,
+      on: run.workers
+    )
   }
 }

@@ -23,15 +23,22 @@ public struct Quantize: Operation {
     guard scheme.bits == 8, scheme.granularity == .tensor, !scheme.isDynamic,
       inputs.count == (scheme.isSymmetric ? 2 : 3), inputs[0].dtype == .f32,
       inputs[1] == ValueType(.f32, 1), inputs.dropFirst(2).allSatisfy({ $0 == ValueType(.i8, 1) })
-    else { throw GraphError("activations become 8-bit codes by one scale and zero point: \(inputs).") }
+    else {
+      throw GraphError("activations become 8-bit codes by one scale and zero point: \(inputs).")
+    }
     return [inputs[0].with(dtype: .u8)]
   }
 
   package func evaluate(_ run: Evaluation) {
     let range = QuantizationRange(run.inputs.dropFirst())
     quantize(
-      x: run.inputs[0].floats, count: run.inputs[0].count, scale: range.scale,
-      zeroPoint: range.unsignedZeroPoint, out: run.outputs[0].mutableCodes, on: run.workers)
+      x: run.inputs[0].floats,
+      count: run.inputs[0].count,
+      scale: range.scale,
+      zeroPoint: range.unsignedZeroPoint,
+      out: run.outputs[0].mutableCodes,
+      on: run.workers
+    )
   }
 }
 

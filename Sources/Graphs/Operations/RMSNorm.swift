@@ -15,8 +15,8 @@ public struct RMSNorm: Operation {
   package var attributes: [(name: String, value: String)] { [("epsilon", "\(epsilon)")] }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
-    guard inputs.count == 2, let features = inputs[0].features,
-      inputs[1].extents == [.fixed(features)]
+    guard inputs.count == 2, inputs[0].dtype == .f32, let features = inputs[0].features,
+      inputs[1] == ValueType(.f32, features)
     else { throw GraphError("a norm's weight must match its input's innermost extent: \(inputs).") }
     return [inputs[0]]
   }
@@ -24,7 +24,13 @@ public struct RMSNorm: Operation {
   package func evaluate(_ run: Evaluation) {
     let x = run.inputs[0]
     rmsNorm(
-      x: x.floats, rows: x.rows, features: x.features, weight: run.inputs[1].floats,
-      epsilon: epsilon, out: run.outputs[0].mutableFloats, on: run.workers)
+      x: x.floats,
+      rows: x.rows,
+      features: x.features,
+      weight: run.inputs[1].floats,
+      epsilon: epsilon,
+      out: run.outputs[0].mutableFloats,
+      on: run.workers
+    )
   }
 }

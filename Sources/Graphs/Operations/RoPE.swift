@@ -1,8 +1,8 @@
 import KaratKernels
 import KaratTensors
 
-/// Rotary position embedding of heads laid side by side: pairs (i, i + headSize/2) of each head turn
-/// by an angle that grows with the position (Su et al., 2021).
+/// Rotary position embedding of heads laid side by side: pairs (i, i + headSize/2) of each head
+/// turn by an angle that grows with the position (Su et al., 2021).
 public struct RoPE: Operation {
   /// Elements of one head; even.
   public let headSize: Int
@@ -21,7 +21,8 @@ public struct RoPE: Operation {
   }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
-    guard inputs.count == 1, inputs[0].extents.count == 3, let features = inputs[0].features,
+    guard inputs.count == 1, inputs[0].dtype == .f32, inputs[0].extents.count == 3,
+      let features = inputs[0].features,
       headSize > 0, headSize % 2 == 0, features % headSize == 0
     else { throw GraphError("heads of \(headSize) cannot be rotated in \(inputs).") }
     return inputs
@@ -33,9 +34,17 @@ public struct RoPE: Operation {
     let table = run.rotations.table(self, positions: last)
     table.withPointers { cosines, sines in
       rope(
-        x: x.floats, batch: x.shape[0], length: x.shape[1], heads: x.features / headSize,
-        headSize: headSize, cosines: cosines, sines: sines, start: run.binding.start,
-        out: run.outputs[0].mutableFloats, on: run.workers)
+        x: x.floats,
+        batch: x.shape[0],
+        length: x.shape[1],
+        heads: x.features / headSize,
+        headSize: headSize,
+        cosines: cosines,
+        sines: sines,
+        start: run.binding.start,
+        out: run.outputs[0].mutableFloats,
+        on: run.workers
+      )
     }
   }
 }

@@ -13,11 +13,17 @@ package struct GraphBuilder {
   ///
   /// A parameter that is there already is not added again.
   package mutating func add(
-    _ op: Op, _ inputs: [ValueID] = [], path: TensorName, block: Int?
+    _ op: Op,
+    _ inputs: [ValueID] = [],
+    path: TensorName,
+    block: Int?
   ) throws(GraphError) -> ValueID {
     if case .parameter(let parameter) = op, let value = parameters[parameter.tensor] {
       guard graph.type(of: value) == parameter.type else {
-        throw GraphError(path: path, "\(parameter.tensor.quoted) is read as \(graph.type(of: value)) and as \(parameter.type).")
+        throw GraphError(
+          path: path,
+          "\(parameter.tensor.quoted) is read as \(graph.type(of: value)) and as \(parameter.type)."
+        )
       }
       return value
     }
@@ -42,7 +48,8 @@ package struct GraphBuilder {
 }
 
 extension Graph {
-  /// The same graph without the nodes that no named value needs.
+  /// The same graph without the nodes that no named value needs, each parameter before the first
+  /// node that reads it: so graphs are equal in whatever order passes made them.
   func pruned() -> Graph {
     var isNeeded = Array(repeating: false, count: nodes.count)
     for value in named.values { isNeeded[value.node] = true }
@@ -54,13 +61,25 @@ extension Graph {
     func moved(_ value: ValueID) -> ValueID {
       ValueID(node: places[value.node] ?? 0, output: value.output)
     }
-    for (place, node) in nodes.enumerated() where isNeeded[place] {
+    func keep(_ place: Int) {
+      guard places[place] == nil else { return }
+      let node = nodes[place]
+      for input in node.inputs where parameter(input) != nil { keep(input.node) }
       places[place] = kept.count
       kept.append(
         Node(
-          op: node.op, inputs: node.inputs.map(moved), types: node.types, path: node.path,
-          block: node.block))
+          op: node.op,
+          inputs: node.inputs.map(moved),
+          types: node.types,
+          path: node.path,
+          block: node.block
+        )
+      )
     }
+    for place in nodes.indices where isNeeded[place] {
+      if parameter(ValueID(node: place)) == nil { keep(place) }
+    }
+    for value in named.values.sorted() { keep(value.node) }
     return Graph(nodes: kept, named: named.mapValues(moved))
   }
 }

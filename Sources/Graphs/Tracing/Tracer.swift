@@ -45,7 +45,9 @@ package final class Tracer {
     if fault == nil {
       do {
         return Value(
-          id: try builder.add(op, inputs.map(\.id), path: path, block: block), tracer: self)
+          id: try builder.add(op, inputs.map(\.id), path: path, block: block),
+          tracer: self
+        )
       } catch {
         fault = error
       }
@@ -89,7 +91,11 @@ package struct Scope {
 
 /// x · weightᵀ + bias with `weight` and, where asked for, `bias` at a place of the checkpoint.
 package func linear(
-  _ x: Value, _ w: Scope, _ inFeatures: Int, _ outFeatures: Int, bias: Bool = false
+  _ x: Value,
+  _ w: Scope,
+  _ inFeatures: Int,
+  _ outFeatures: Int,
+  bias: Bool = false
 ) -> Value {
   let weight = w.parameter("weight", outFeatures, inFeatures)
   return bias

@@ -15,12 +15,11 @@ public struct QuantizationRange: Sendable, Hashable, Codable {
   /// The range whose codes span two numbers, widened so that zero has a code of its own.
   ///
   /// Padding, and what a norm or an activation function leaves at zero, then stays exactly zero.
+  /// Where both numbers are zero the scale is 1, since any scale represents zeros exactly.
   ///
   /// - Parameters:
   ///   - lower: the smallest number that is represented; finite.
   ///   - upper: the largest.
-  /// - Returns: a range; where both numbers are zero its scale is 1, since any scale represents
-  ///   zeros exactly.
   public init(spanning lower: Float, _ upper: Float) {
     let (lower, upper) = (Double(min(lower, 0)), Double(max(upper, 0)))
     let step = Float((upper - lower) / 255)

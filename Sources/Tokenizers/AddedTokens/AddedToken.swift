@@ -20,12 +20,16 @@ public struct AddedToken: Sendable {
     let id = try fields.int("id")
     guard (0..<Vocabulary.limit).contains(id) else {
       throw fields.error(
-        at: "id", "\(id); an id from 0 to \(Vocabulary.limit - 1) is needed.")
+        at: "id",
+        "\(id); an id from 0 to \(Vocabulary.limit - 1) is needed."
+      )
     }
     self.id = Int32(id)
     guard text.utf8.count <= TokenTrie.longestToken else {
       throw fields.error(
-        at: "content", "\(text.utf8.count) bytes; at most \(TokenTrie.longestToken) are supported.")
+        at: "content",
+        "\(text.utf8.count) bytes; at most \(TokenTrie.longestToken) are supported."
+      )
     }
     isSpecial = try fields.bool("special", default: false)
     isSingleWord = try fields.bool("single_word", default: false)

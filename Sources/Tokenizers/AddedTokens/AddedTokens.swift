@@ -25,7 +25,9 @@ struct AddedTokens: Sendable {
       let token = try AddedToken(fields)
       if let id = vocabulary.id(of: token.text), id != token.id {
         throw fields.error(
-          at: "id", "\(token.id) for '\(token.text)', which has the id \(id) in the vocabulary.")
+          at: "id",
+          "\(token.id) for '\(token.text)', which has the id \(id) in the vocabulary."
+        )
       }
       if vocabulary.id(of: token.text) == nil, let other = vocabulary.token(of: token.id) {
         throw fields.error(
@@ -39,7 +41,8 @@ struct AddedTokens: Sendable {
       if let other = byID.updateValue(tokens.count, forKey: token.id) {
         throw fields.error(
           at: "id",
-          "\(token.id), which '\(tokens[other].text)' has already; each token needs its own.")
+          "\(token.id), which '\(tokens[other].text)' has already; each token needs its own."
+        )
       }
       if token.isNormalized, let normalizer {
         normalized.insert(normalizer.normalize(Array(token.text.utf8)), value: tokens.count)

@@ -31,18 +31,24 @@ indirect enum Decoder: Sendable {
       let metaspace = try Metaspace(fields)
       self = .metaspace(
         replacement: try fields.scalar("replacement", default: "▁"),
-        dropsFirst: metaspace.prepend != .never)
+        dropsFirst: metaspace.prepend != .never
+      )
     case "Replace":
       self = .replace(
-        try TextPattern(try fields.fields("pattern")), with: Array(try fields.string("content").utf8))
+        try TextPattern(try fields.fields("pattern")),
+        with: Array(try fields.string("content").utf8)
+      )
     case "Strip":
       self = .strip(
-        try fields.scalar("content"), left: try fields.count("start"),
-        right: try fields.count("stop"))
+        try fields.scalar("content"),
+        left: try fields.count("start"),
+        right: try fields.count("stop")
+      )
     case "WordPiece":
       self = .wordPiece(
         prefix: Array((try fields.optionalString("prefix") ?? "##").utf8),
-        cleansUp: try fields.bool("cleanup", default: true))
+        cleansUp: try fields.bool("cleanup", default: true)
+      )
     case "BPEDecoder":
       self = .wordEnd(suffix: Array((try fields.optionalString("suffix") ?? "</w>").utf8))
     default: throw fields.unknownType(type, known: Self.known)

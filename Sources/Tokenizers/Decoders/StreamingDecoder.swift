@@ -1,17 +1,18 @@
 /// Decodes ids one by one, while they are generated, and holds back what is not yet a character.
 ///
-/// The texts given out, joined, are what `Tokenizer.decode` makes of all the ids.
+/// The texts given out, joined, are what `Tokenizer.decode` makes of all the ids, save for one
+/// case: where a run of tokens such as `<0xE2>` stops being UTF-8, `decode` replaces all of the run,
+/// and this only what came after its last whole character.
 public struct StreamingDecoder: Sendable {
   private let tokenizer: Tokenizer
   private let skipSpecialTokens: Bool
-  /// Ids whose text was given out: decoding depends on what stands before.
+  /// The last ids that made whole characters: decoding depends on what stands before.
   private var context: [Int32] = []
   /// Ids of which some text was not yet given out.
   private var pending: [Int32] = []
   /// How many bytes of the pending ids' text were given out.
   private var given = 0
 
-  private static let longestContext = 4
   private static let mostPending = 256
 
   /// Starts a text.
@@ -42,7 +43,7 @@ public struct StreamingDecoder: Sendable {
     guard complete >= given else { return "" }
     let new = text.dropFirst(given).prefix(complete - given)
     if complete == text.count {
-      context = (context + pending).suffix(Self.longestContext)
+      context = pending
       pending = []
       given = 0
     } else {

@@ -9,7 +9,10 @@ struct Fields {
   init(_ value: JSONValue, path: String, file: String) throws(TokenizerError) {
     guard let object = value.object else {
       throw TokenizerError(
-        file: file, place: path, message: "\(value.kind); an object is needed.")
+        file: file,
+        place: path,
+        message: "\(value.kind); an object is needed."
+      )
     }
     self.file = file
     self.path = path
@@ -77,7 +80,9 @@ struct Fields {
     let text = try string(key)
     guard let scalar = text.unicodeScalars.first, text.unicodeScalars.count == 1 else {
       throw error(
-        at: key, "\(text.unicodeScalars.count) characters; exactly one is needed.")
+        at: key,
+        "\(text.unicodeScalars.count) characters; exactly one is needed."
+      )
     }
     return scalar
   }

@@ -14,7 +14,10 @@ extension GGUFVocabulary {
     case "llama": sentencePieceDocument()
     default:
       throw error(
-        file, "tokenizer.ggml.model", "'\(model)' is not supported; known here: gpt2, llama.")
+        file,
+        "tokenizer.ggml.model",
+        "'\(model)' is not supported; known here: gpt2, llama."
+      )
     }
   }
 
@@ -41,15 +44,20 @@ extension GGUFVocabulary {
       ("tokenizer.ggml.token_type", tokenTypes.count), ("tokenizer.ggml.scores", scores.count),
     ] where count > 0 && count != tokens.count {
       throw error(
-        file, key, "\(count) entries; one for each of the \(tokens.count) tokens is needed.")
+        file,
+        key,
+        "\(count) entries; one for each of the \(tokens.count) tokens is needed."
+      )
     }
     var texts = ByteTable(capacity: tokens.count)
     for (id, token) in tokens.enumerated() {
       let (earlier, isNew) = texts.insert(token.utf8)
       guard isNew else {
         throw error(
-          file, "tokenizer.ggml.tokens[\(id)]",
-          "'\(token)', which token \(earlier) is already; each token needs its own text.")
+          file,
+          "tokenizer.ggml.tokens[\(id)]",
+          "'\(token)', which token \(earlier) is already; each token needs its own text."
+        )
       }
     }
     for (key, id) in [
@@ -67,9 +75,11 @@ extension GGUFVocabulary {
     let name = preTokenizer ?? "default"
     guard let preTokenizer = GGUFPreTokenizer.named(name) else {
       throw error(
-        file, "tokenizer.ggml.pre",
+        file,
+        "tokenizer.ggml.pre",
         "'\(name)' is not supported; known here: "
-          + GGUFPreTokenizer.names.joined(separator: ", ") + ".")
+          + GGUFPreTokenizer.names.joined(separator: ", ") + "."
+      )
     }
     let splits = preTokenizer.patterns.map { pattern in
       [
@@ -90,7 +100,8 @@ extension GGUFVocabulary {
         "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false,
         "ignore_merges": .bool(preTokenizer.ignoresMerges), "vocab": vocabulary,
         "merges": .array(merges.map(JSONValue.string)),
-      ])
+      ]
+    )
   }
 
   /// SentencePiece merges the pair whose token has the highest score: the same as merges ranked
@@ -108,7 +119,8 @@ extension GGUFVocabulary {
     let stripping: JSONValue = ["type": "Strip", "content": " ", "start": 1, "stop": 0]
     return document(
       normalizer: [
-        "type": "Sequence", "normalizers": .array(addsSpace ? [prepending, replacing] : [replacing]),
+        "type": "Sequence",
+        "normalizers": .array(addsSpace ? [prepending, replacing] : [replacing]),
       ],
       preTokenizer: .null,
       addsBegin: addsBegin ?? true,
@@ -121,7 +133,8 @@ extension GGUFVocabulary {
         "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": true,
         "byte_fallback": true, "ignore_merges": false, "vocab": vocabulary,
         "merges": .array(mergesByScore().map(JSONValue.string)),
-      ])
+      ]
+    )
   }
 
   private func document(
@@ -176,7 +189,8 @@ extension GGUFVocabulary {
           "lstrip": false, "rstrip": false, "normalized": false,
           "special": .bool(type != .userDefined),
         ]
-      })
+      }
+    )
   }
 
   private var vocabulary: JSONValue {
@@ -223,7 +237,10 @@ extension Tokenizer {
       try self.init(document, file: file)
     } catch {
       throw TokenizerError(
-        file: file, place: GGUFVocabulary.key(of: error.place), message: error.message)
+        file: file,
+        place: GGUFVocabulary.key(of: error.place),
+        message: error.message
+      )
     }
   }
 }

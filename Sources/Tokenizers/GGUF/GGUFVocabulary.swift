@@ -45,6 +45,9 @@ public struct GGUFVocabulary: Sendable {
     case byte = 6
   }
 
+  /// The names known under `tokenizer.ggml.pre`.
+  public static var preTokenizers: [String] { GGUFPreTokenizer.names }
+
   /// Collects the parts that every vocabulary has; set the others afterwards.
   public init(model: String, preTokenizer: String?, tokens: [String]) {
     self.model = model

@@ -54,7 +54,9 @@ struct BytePairEncoding: Sendable {
       let (left, right): (ArraySlice<UInt8>, ArraySlice<UInt8>)
       if let text = value.string {
         let parts = Array(text.utf8).split(
-          separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+          separator: UInt8(ascii: " "),
+          omittingEmptySubsequences: false
+        )
         guard parts.count == 2 else {
           throw error("'\(text)'; two tokens with one space between them are needed.")
         }
@@ -69,7 +71,8 @@ struct BytePairEncoding: Sendable {
       func id(_ token: ArraySlice<UInt8>) throws(TokenizerError) -> Int32 {
         guard let id = vocabulary.id(of: Array(token)) else {
           throw error(
-            "'\(String(decoding: token, as: UTF8.self))', which is not in the vocabulary.")
+            "'\(String(decoding: token, as: UTF8.self))', which is not in the vocabulary."
+          )
         }
         return id
       }

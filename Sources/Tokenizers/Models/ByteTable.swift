@@ -3,7 +3,7 @@ struct ByteTable: Sendable {
   private var arena: [UInt8] = []
   /// Where each text starts in the arena; one more than there are texts.
   private var starts: [Int] = [0]
-  /// Open addressing: the text's number, or -1. Its size is a power of two.
+  // Open addressing: the text's number, or -1. Its size is a power of two.
   private var slots: [Int32]
 
   init(capacity: Int = 0) {

@@ -1,6 +1,6 @@
 /// The merges of a byte-pair encoding: for a pair of ids the rank and the id it becomes.
 struct MergeTable: Sendable {
-  /// Open addressing; a rank of `none` marks an empty slot. Sizes are powers of two.
+  // Open addressing; a rank of `none` marks an empty slot. Sizes are powers of two.
   private var keys: [UInt64]
   private var ranks: [UInt32]
   /// By rank the id that a pair becomes.

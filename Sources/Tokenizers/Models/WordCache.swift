@@ -47,8 +47,12 @@ struct WordCache: Sendable {
       ids.removeAll(keepingCapacity: true)
     }
     slots[Int(hash >> 50)] = Slot(
-      hash: hash, text: UInt32(texts.count), ids: UInt32(ids.count),
-      textCount: UInt16(piece.count), idCount: UInt16(newIDs.count))
+      hash: hash,
+      text: UInt32(texts.count),
+      ids: UInt32(ids.count),
+      textCount: UInt16(piece.count),
+      idCount: UInt16(newIDs.count)
+    )
     texts += piece
     ids += newIDs
   }

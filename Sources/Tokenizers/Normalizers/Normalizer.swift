@@ -30,7 +30,9 @@ indirect enum Normalizer: Sendable {
     case "StripAccents": self = .stripAccents
     case "Replace":
       self = .replace(
-        try TextPattern(try fields.fields("pattern")), with: Array(try fields.string("content").utf8))
+        try TextPattern(try fields.fields("pattern")),
+        with: Array(try fields.string("content").utf8)
+      )
     case "Prepend": self = .prepend(Array(try fields.string("prepend").utf8))
     case "Strip":
       self = .strip(left: try fields.bool("strip_left"), right: try fields.bool("strip_right"))

@@ -148,7 +148,8 @@ private struct DecompositionTables: Sendable {
     while value < 0x3_0000 {
       if let skipped = Self.skipped.first(where: { $0.contains(value) }) {
         value = skipped.upperBound
-      } else if let scalar = Unicode.Scalar(value), scalar.properties.generalCategory != .unassigned {
+      } else if let scalar = Unicode.Scalar(value), scalar.properties.generalCategory != .unassigned
+      {
         add(scalar)
       }
       value += 1

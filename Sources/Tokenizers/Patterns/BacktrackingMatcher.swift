@@ -79,7 +79,7 @@ struct BacktrackingMatcher {
         matches = text.holds(current.first, at: position)
         instruction &+= 1
       case .accept:
-        return .end(position)
+        return budget > 0 ? .end(position) : .overBudget
       case .fail:
         matches = false
       }

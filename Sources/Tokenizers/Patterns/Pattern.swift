@@ -1,16 +1,24 @@
 /// A regular expression, compiled once, matched against UTF-8 in time linear in the text.
-struct Pattern: Sendable {
+package struct Pattern: Sendable {
   private let program: PatternProgram
+  private let stepsPerByte: Int
 
   /// Compiles an expression; the supported syntax is told at `PatternParser`.
-  init(_ expression: String) throws(PatternError) {
+  ///
+  /// - Parameters:
+  ///   - expression: the expression.
+  ///   - stepsPerByte: how long to go on without a memory of what was tried. Ordinary patterns take
+  ///     some ten steps a byte.
+  /// - Throws: `PatternError` where the syntax is not supported or not well formed.
+  package init(_ expression: String, stepsPerByte: Int = 256) throws(PatternError) {
     program = try PatternCompiler.compile(expression)
+    self.stepsPerByte = stepsPerByte
   }
 
   /// Calls back for each match from left to right, with its first byte's offset and its end.
   ///
   /// Matches do not overlap. An empty match is reported where no match just ended.
-  func forEachMatch(
+  package func forEachMatch(
     in bytes: UnsafeBufferPointer<UInt8>,
     _ body: (_ start: Int, _ end: Int) -> Void
   ) {
@@ -27,8 +35,7 @@ struct Pattern: Sendable {
     _ body: (_ start: Int, _ end: Int) -> Void
   ) {
     program.withUnsafeText(text, count) { text in
-      // Ordinary patterns take some ten steps a byte.
-      var matcher = BacktrackingMatcher(text, budget: 20_000 + 256 * count)
+      var matcher = BacktrackingMatcher(text, budget: stepsPerByte * (count + 100))
       var memoized: MemoizedMatcher?
       func end(at position: Int) -> Int? {
         if memoized == nil {
@@ -38,7 +45,7 @@ struct Pattern: Sendable {
           case .overBudget: memoized = MemoizedMatcher(text)
           }
         }
-        return memoized?.match(from: 0, at: position)
+        return memoized?.match(startingAt: position)
       }
 
       var position = 0
@@ -71,15 +78,25 @@ extension PatternProgram {
       sets.withUnsafeBufferPointer { sets in
         bitmaps.withUnsafeBufferPointer { bitmaps in
           firstBytes.withUnsafeBufferPointer { firstBytes in
-            // A program has an instruction; without a set its bitmaps are never read.
-            guard let code = code.baseAddress, let firstBytes = firstBytes.baseAddress else {
-              return
-            }
-            withUnsafePointer(to: UInt64(0)) { noBitmap in
-              body(
-                PatternText(
-                  code: code, sets: sets, bitmaps: bitmaps.baseAddress ?? noBitmap,
-                  firstBytes: firstBytes, text: text, count: count))
+            choiceColumns.withUnsafeBufferPointer { choiceColumns in
+              // A program has an instruction; without a set its bitmaps are never read.
+              guard let code = code.baseAddress, let firstBytes = firstBytes.baseAddress,
+                let choiceColumns = choiceColumns.baseAddress
+              else { return }
+              withUnsafePointer(to: UInt64(0)) { noBitmap in
+                body(
+                  PatternText(
+                    code: code,
+                    sets: sets,
+                    bitmaps: bitmaps.baseAddress ?? noBitmap,
+                    firstBytes: firstBytes,
+                    choiceColumns: choiceColumns,
+                    choiceCount: choiceCount,
+                    text: text,
+                    count: count
+                  )
+                )
+              }
             }
           }
         }

@@ -10,6 +10,8 @@ struct PatternCompiler {
 
   private static let maximalLength = 20_000
   private static let maximalSets = 500
+  /// The memory of the memoized matcher grows with this.
+  private static let maximalChoices = 500
 
   static func compile(_ pattern: String) throws(PatternError) -> PatternProgram {
     var compiler = PatternCompiler(pattern: pattern)
@@ -33,8 +35,19 @@ struct PatternCompiler {
   ) throws(PatternError) -> Int {
     guard program.code.count < Self.maximalLength else {
       throw PatternError(
-        pattern: pattern, offset: 0,
-        message: "needs more than \(Self.maximalLength) instructions when its counts are unrolled.")
+        pattern: pattern,
+        offset: 0,
+        message: "needs more than \(Self.maximalLength) instructions when its counts are unrolled."
+      )
+    }
+    program.choiceColumns.append(Int32(program.choiceCount))
+    if operation == .split || operation == .star { program.choiceCount += 1 }
+    guard program.choiceCount <= Self.maximalChoices else {
+      throw PatternError(
+        pattern: pattern,
+        offset: 0,
+        message: "leaves more than \(Self.maximalChoices) choices when its counts are unrolled."
+      )
     }
     program.code.append(.init(operation: operation, first: first, second: second))
     return program.code.count - 1
@@ -44,7 +57,10 @@ struct PatternCompiler {
     if let index = setIndices[set] { return index }
     guard program.sets.count < Self.maximalSets else {
       throw PatternError(
-        pattern: pattern, offset: 0, message: "needs more than \(Self.maximalSets) classes.")
+        pattern: pattern,
+        offset: 0,
+        message: "needs more than \(Self.maximalSets) classes."
+      )
     }
     let index = Int32(program.sets.count)
     setIndices[set] = index
@@ -78,8 +94,10 @@ struct PatternCompiler {
     case .look(let part, ahead: false, let negated):
       guard let width = part.width, width < 1000 else {
         throw PatternError(
-          pattern: pattern, offset: 0,
-          message: "looks back at a text of varying length, which is not supported.")
+          pattern: pattern,
+          offset: 0,
+          message: "looks back at a text of varying length, which is not supported."
+        )
       }
       try enclose(.lookBehind, Int32(width * 2 + (negated ? 1 : 0)), .any(part))
     case .anchor(let anchor):

@@ -141,10 +141,14 @@ extension PatternParser {
     return isNegated ? set.inverted : set
   }
 
-  private mutating func hexadecimal(_ digits: Int, from start: Int) throws(PatternError) -> ScalarSet {
+  private mutating func hexadecimal(_ digits: Int, from start: Int) throws(PatternError)
+    -> ScalarSet
+  {
     let isBraced = digits == 2 && take("{")
     var text = ""
-    while let digit = peek, digit.properties.isASCIIHexDigit, text.utf8.count < (isBraced ? 8 : digits) {
+    while let digit = peek, digit.properties.isASCIIHexDigit,
+      text.utf8.count < (isBraced ? 8 : digits)
+    {
       text.unicodeScalars.append(digit)
       position += 1
     }

@@ -174,7 +174,11 @@ struct PatternParser {
         // Oniguruma reads `x{n}?` as an optional `x{n}`.
         part =
           isInterval && count.lowerBound == count.upperBound
-          ? .repetition(.repetition(part, count: count, isGreedy: true), count: 0...1, isGreedy: true)
+          ? .repetition(
+            .repetition(part, count: count, isGreedy: true),
+            count: 0...1,
+            isGreedy: true
+          )
           : .repetition(part, count: count, isGreedy: false)
       } else if !isInterval, take("+") {
         part = .atomic(.repetition(part, count: count, isGreedy: true))

@@ -39,6 +39,9 @@ struct PatternProgram: Sendable {
   var bitmaps: [UInt64] = []
   /// For each instruction the bytes with which a match from there on can begin.
   var firstBytes: [ByteSet] = []
+  /// For each instruction that leaves a choice its number among those.
+  var choiceColumns: [Int32] = []
+  var choiceCount = 0
 
   static let bitmapWords = 1024
 }

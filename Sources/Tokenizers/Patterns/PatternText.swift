@@ -6,6 +6,9 @@ struct PatternText {
   let sets: UnsafeBufferPointer<ScalarSet>
   let bitmaps: UnsafePointer<UInt64>
   let firstBytes: UnsafePointer<ByteSet>
+  /// By instruction its number among the choices.
+  let choiceColumns: UnsafePointer<Int32>
+  let choiceCount: Int
   let text: UnsafePointer<UInt8>
   let count: Int
 

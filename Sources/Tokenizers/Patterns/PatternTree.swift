@@ -55,9 +55,9 @@ indirect enum PatternTree: Sendable {
 }
 
 /// What in a pattern is not supported or not well formed.
-struct PatternError: Error, Hashable {
-  let pattern: String
+package struct PatternError: Error, Hashable {
+  package let pattern: String
   /// In scalars from the start of the pattern.
-  let offset: Int
-  let message: String
+  package let offset: Int
+  package let message: String
 }

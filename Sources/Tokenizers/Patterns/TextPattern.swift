@@ -15,7 +15,8 @@ enum TextPattern: Sendable {
       } catch {
         throw fields.error(
           at: "Regex",
-          "the pattern '\(expression)', at character \(error.offset): \(error.message)")
+          "the pattern '\(expression)', at character \(error.offset): \(error.message)"
+        )
       }
     } else {
       throw fields.error("holds neither 'String' nor 'Regex'; one is needed.")

@@ -6,7 +6,9 @@ enum UnicodeSets {
   static func named(_ name: String) -> ScalarSet? {
     let key = String(
       String.UnicodeScalarView(
-        name.lowercased().unicodeScalars.filter { !" _-".unicodeScalars.contains($0) }))
+        name.lowercased().unicodeScalars.filter { !" _-".unicodeScalars.contains($0) }
+      )
+    )
     switch key {
     case "any": return .all
     case "alphabetic", "alpha": return alphabetic
@@ -34,7 +36,8 @@ enum UnicodeSets {
   static let word = ScalarSet(
     alphabetic.ranges + digits.ranges + category(.nonspacingMark).ranges
       + category(.spacingMark).ranges + category(.enclosingMark).ranges
-      + category(.connectorPunctuation).ranges)
+      + category(.connectorPunctuation).ranges
+  )
 
   static let hexDigits = ScalarSet([0x30...0x39, 0x41...0x46, 0x61...0x66])
 

@@ -49,7 +49,9 @@ struct PostProcessor: Sendable {
         let name = try sequence.string("id")
         guard name == "A", !isBehind else {
           throw sequence.error(
-            at: "id", "'\(name)'; a template for one text needs the sequence A once.")
+            at: "id",
+            "'\(name)'; a template for one text needs the sequence A once."
+          )
         }
         isBehind = true
         continue

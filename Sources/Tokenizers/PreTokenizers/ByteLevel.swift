@@ -11,7 +11,8 @@ struct ByteLevel: Sendable {
   }
 
   private static let words = TextPattern(
-    known: #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)
+    known: #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
+  )
 
   func apply(to pieces: inout Pieces) {
     if addsPrefixSpace {

@@ -18,7 +18,9 @@ struct Metaspace: Sendable {
       guard let scheme = Prepend(rawValue: name) else {
         let known = Prepend.allCases.map(\.rawValue).joined(separator: ", ")
         throw fields.error(
-          at: "prepend_scheme", "'\(name)' is not supported; known here: \(known).")
+          at: "prepend_scheme",
+          "'\(name)' is not supported; known here: \(known)."
+        )
       }
       prepend = scheme
     } else {

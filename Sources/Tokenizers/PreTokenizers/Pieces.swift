@@ -13,9 +13,12 @@ struct Pieces: Sendable {
   }
 
   /// Replaces every piece's text.
-  mutating func rewrite(_ body: (_ piece: Slice<UnsafeBufferPointer<UInt8>>, _ isFirst: Bool,
-    _ result: inout [UInt8]) -> Void)
-  {
+  mutating func rewrite(
+    _ body: (
+      _ piece: Slice<UnsafeBufferPointer<UInt8>>, _ isFirst: Bool,
+      _ result: inout [UInt8]
+    ) -> Void
+  ) {
     var result: [UInt8] = []
     result.reserveCapacity(bytes.count + bytes.count / 4)
     bytes.withUnsafeBufferPointer { bytes in

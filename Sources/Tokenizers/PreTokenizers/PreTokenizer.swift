@@ -20,13 +20,18 @@ indirect enum PreTokenizer: Sendable {
     case "Split":
       self = .split(
         Split(
-          pattern: try TextPattern(try fields.fields("pattern")), behavior: try .init(fields),
-          isInverted: try fields.bool("invert", default: false)))
+          pattern: try TextPattern(try fields.fields("pattern")),
+          behavior: try .init(fields),
+          isInverted: try fields.bool("invert", default: false)
+        )
+      )
     case "ByteLevel":
       self = .byteLevel(
         ByteLevel(
           addsPrefixSpace: try fields.bool("add_prefix_space", default: true),
-          splitsWords: try fields.bool("use_regex", default: true)))
+          splitsWords: try fields.bool("use_regex", default: true)
+        )
+      )
     case "Metaspace":
       self = .metaspace(try Metaspace(fields))
     case "Digits":
@@ -34,7 +39,8 @@ indirect enum PreTokenizer: Sendable {
       self = .split(Split(pattern: Self.digit, behavior: areSingle ? .isolated : .contiguous))
     case "Punctuation":
       self = .split(
-        Split(pattern: Self.punctuation, behavior: try .init(fields, default: .isolated)))
+        Split(pattern: Self.punctuation, behavior: try .init(fields, default: .isolated))
+      )
     case "Whitespace":
       self = .split(Split(pattern: Self.words, behavior: .removed, isInverted: true))
     case "WhitespaceSplit":
@@ -57,7 +63,8 @@ indirect enum PreTokenizer: Sendable {
   private static let punctuation = TextPattern(known: #"[\p{P}$+<=>^`|~]"#)
   /// The joiners belong to words: they hold Indic and Persian ones together.
   private static let words = TextPattern(
-    known: #"[\w\u200C\u200D]+|[^\w\s\u200C\u200D]+"#)
+    known: #"[\w\u200C\u200D]+|[^\w\s\u200C\u200D]+"#
+  )
 
   func apply(to pieces: inout Pieces) {
     switch self {

@@ -1,0 +1,210 @@
+import Karat
+import KaratGraphs
+import KaratPasses
+import KaratTensors
+import KaratTestSupport
+import Testing
+
+@Suite struct Calibrating {
+  private func calibrate(_ observer: Observer = .minmax) -> Calibrate {
+    var pass = Calibrate()
+    (pass.observer, pass.windows, pass.length) = (observer, 4, 64)
+    return pass
+  }
+
+  @Test func layersThatReadOneValueHaveOneRange() throws {
+    let calibrated = try calibrate().apply(to: try model("llama-tiny"), in: try context(320))
+    let ranges = try #require(calibrated.calibration?.ranges)
+    #expect(Set(ranges.keys) == Set(calibrated.graph.linearLayers.map(\.path.text)))
+    for layer in 0..<3 {
+      let path = "model.layers.\(layer)."
+      #expect(ranges[path + "self_attn.q_proj"] == ranges[path + "self_attn.v_proj"])
+      #expect(ranges[path + "mlp.gate_proj"] == ranges[path + "mlp.up_proj"])
+    }
+  }
+
+  @Test func minmaxIsWhatTheWholeRunShows() throws {
+    let tiny = try model("llama-tiny")
+    var small = calibrate()
+    small.windows = 1
+    let window = try context(320, 64)
+    let ranges = try small.apply(to: tiny, in: window).calibration?.ranges
+    let executor = Executor(tiny)
+    for layer in tiny.graph.linearLayers {
+      let input = try executor.ids([window.calibrationTokens])
+      try executor.run(
+        given: [try executor.value(named: "input_ids"): input],
+        binding: Binding(batch: 1, length: 64), wanted: [layer.input]
+      ) { _, operand in
+        let numbers = operand.copied().elements(as: Float.self)
+        let expected = QuantizationRange(
+          spanning: numbers.min() ?? .nan, numbers.max() ?? .nan)
+        #expect(ranges?[layer.path.text] == expected, "\(layer.path)")
+      }
+    }
+  }
+
+  @Test func ignoredLayersHaveNoRange() throws {
+    let calibrated = try calibrate().apply(
+      to: try model("llama-tiny"), in: try context(320, ignored: ["lm_head", "re:.*down_proj"]))
+    let paths = try #require(calibrated.calibration?.ranges.keys)
+    #expect(paths.count == 18)
+    #expect(
+      message {
+        _ = try calibrate().apply(
+          to: try model("llama-tiny"), in: try context(320, ignored: ["re:.*"]))
+      } == "calibrate: no linear layer is left to calibrate after 'ignore'.")
+  }
+
+  @Test func anActivationThatIsConstantIsCalibrated() throws {
+    // A norm of zeros gives zeros, and so do all layers behind it.
+    var edited = try EditedModel("llama-tiny")
+    edited.edit("model.layers.1.input_layernorm.weight") { $0 = $0.map { _ in 0 } }
+    var zeros = try model("llama-tiny")
+    zeros.source = edited.source
+    for observer in Observer.allCases {
+      let calibrated = try calibrate(observer).apply(to: zeros, in: try context(320))
+      #expect(
+        calibrated.calibration?.ranges["model.layers.1.self_attn.q_proj"]
+          == QuantizationRange(scale: 1, zeroPoint: 0))
+      let headless = try context(320, ignored: ["lm_head"])
+      let quantized = try QuantizeActivations().apply(
+        to: try QuantizeWeights().apply(to: calibrated, in: headless), in: headless)
+      let logits = try Executor(quantized).logits([1, 2, 3]).elements(as: Float.self)
+      #expect(logits.allSatisfy { $0.isFinite })
+    }
+  }
+
+  @Test(arguments: [Float.nan, .infinity])
+  func brokenActivationsAreNamed(_ broken: Float) throws {
+    var edited = try EditedModel("llama-tiny")
+    edited.set("model.layers.1.mlp.up_proj.weight", at: 3, to: broken)
+    var tiny = try model("llama-tiny")
+    tiny.source = edited.source
+    #expect(
+      message { _ = try calibrate().apply(to: tiny, in: try context(320)) }
+        == "calibrate: window 0: what 'model.layers.1.mlp.down_proj' reads holds NaN or infinity, so no range can hold it. Does the model overflow, or is a weight broken? Try: karat inspect --tensors."
+    )
+  }
+}
+
+@Suite struct Quantizing {
+  @Test func theLargestWeightOfAChannelIsCode127() throws {
+    let tiny = try model("llama-tiny")
+    let quantized = try QuantizeWeights().apply(
+      to: tiny, in: try context(320, ignored: ["lm_head"]))
+    #expect(quantized.graph.linearLayers.filter(\.hasCodes).count == 21)
+    for layer in quantized.graph.linearLayers where layer.hasCodes {
+      let weight = try tiny.source.tensor(layer.weight)
+      let (rows, columns) = (weight.shape[0], weight.shape[1])
+      let floats = weight.elements(as: Float.self)
+      let codes = try quantized.source.tensor(layer.weight)
+      let scales = try quantized.source.tensor(layer.weightScale)
+      #expect(codes.dtype == .i8 && codes.shape == weight.shape)
+      #expect(scales.shape == [rows, 1])
+      let (found, steps) = (codes.elements(as: Int8.self), scales.elements(as: Float.self))
+      for row in 0..<rows {
+        let values = floats[row * columns..<(row + 1) * columns]
+        let largest = values.reduce(0) { max($0, abs($1)) }
+        #expect(steps[row] == largest / 127)
+        for (column, value) in values.enumerated() {
+          let code = (value / steps[row]).rounded(.toNearestOrEven)
+          #expect(Float(found[row * columns + column]) == code)
+        }
+        #expect(found[row * columns..<(row + 1) * columns].contains { abs(Int($0)) == 127 })
+      }
+    }
+  }
+
+  @Test func aRowOfZerosHasAScale() throws {
+    var edited = try EditedModel("llama-tiny")
+    let name: TensorName = "model.layers.0.self_attn.o_proj.weight"
+    edited.edit(name) { $0.replaceSubrange(64..<128, with: Array(repeating: 0, count: 64)) }
+    var tiny = try model("llama-tiny")
+    tiny.source = edited.source
+    let quantized = try QuantizeWeights().apply(
+      to: tiny, in: try context(320, ignored: ["lm_head"]))
+    let scales = try quantized.source.tensor("model.layers.0.self_attn.o_proj.weight_scale")
+    #expect(scales.elements(as: Float.self)[1] == 1)
+    let codes = try quantized.source.tensor(name).rows(1..<2).elements(as: Int8.self)
+    #expect(codes.allSatisfy { $0 == 0 })
+  }
+
+  @Test(arguments: [Float.nan, .infinity, -.infinity])
+  func brokenWeightsAreNamed(_ broken: Float) throws {
+    var edited = try EditedModel("llama-tiny")
+    edited.set("model.layers.2.self_attn.k_proj.weight", at: 64 * 7 + 1, to: broken)
+    var tiny = try model("llama-tiny")
+    tiny.source = edited.source
+    let quantized = try QuantizeWeights().apply(
+      to: tiny, in: try context(320, ignored: ["lm_head"]))
+    for tensor in ["weight", "weight_scale"] {
+      #expect(
+        message {
+          _ = try quantized.source.tensor(TensorName("model.layers.2.self_attn.k_proj." + tensor))
+        }
+          == "'model.layers.2.self_attn.k_proj.weight': row 7 holds NaN or infinity, which no scale can represent. Mend the checkpoint, or leave the layer out with ignore."
+      )
+    }
+    #expect(try quantized.source.tensor("model.layers.2.self_attn.q_proj.weight").dtype == .i8)
+  }
+
+  @Test func optionsThatCannotBeAreRefused() throws {
+    let tiny = try model("llama-tiny")
+    var weights = QuantizeWeights()
+    weights.bits = 4
+    #expect(
+      message { _ = try weights.apply(to: tiny, in: try context(320)) }
+        == "quantize-weights: bits is 4; weights can be quantized to 8.")
+    (weights.bits, weights.granularity) = (8, .tensor)
+    #expect(
+      message { _ = try weights.apply(to: tiny, in: try context(320)) }
+        == "quantize-weights: granularity is 'tensor'; weights share a scale by 'channel'.")
+    var activations = QuantizeActivations()
+    activations.granularity = .token
+    #expect(
+      message { _ = try activations.apply(to: tiny, in: try context(320)) }
+        == "quantize-activations: granularity is 'token'; activations share a scale by 'tensor'.")
+    #expect(
+      message { _ = try QuantizeActivations().apply(to: tiny, in: try context(320)) }
+        == "quantize-activations: the model has no calibrated ranges. Put 'calibrate' before this pass."
+    )
+    #expect(
+      message { _ = try QuantizeWeights().apply(to: tiny, in: try context(320)) }
+        == "quantize-weights: 'lm_head' shares its weight 'model.embed_tokens.weight' with another operation, which needs it in float. Leave the layer out: ignore: ['lm_head']."
+    )
+    var calibrate = Calibrate()
+    (calibrate.windows, calibrate.length) = (1, 64)
+    let partly = try calibrate.apply(
+      to: tiny, in: try context(320, ignored: ["lm_head", "model.layers.0.mlp.up_proj"]))
+    #expect(
+      message {
+        _ = try QuantizeActivations().apply(to: partly, in: try context(320, ignored: ["lm_head"]))
+      }
+        == "quantize-activations: 'model.layers.0.mlp.up_proj' has no calibrated range. Was it ignored in calibration? Ignore it here too, or calibrate again."
+    )
+  }
+
+  @Test(arguments: [false, true])
+  func aQuantizedModelIsNearTheFloatOne(_ isSymmetric: Bool) throws {
+    let alice = try model("alice")
+    var calibrate = Calibrate()
+    (calibrate.windows, calibrate.length) = (4, 64)
+    var activations = QuantizeActivations()
+    activations.symmetric = isSymmetric
+    let headless = try context(1024, ignored: ["lm_head"])
+    let calibrated = try calibrate.apply(to: alice, in: headless)
+    let weightsFirst = try activations.apply(
+      to: try QuantizeWeights().apply(to: calibrated, in: headless), in: headless)
+    let activationsFirst = try QuantizeWeights().apply(
+      to: try activations.apply(to: calibrated, in: headless), in: headless)
+    #expect(weightsFirst.graph == activationsFirst.graph)
+    let prompt = tokens(64, below: 1024, seed: 3)
+    let found = try Executor(weightsFirst).logits(prompt)
+    #expect(found.isIdentical(to: try Executor(activationsFirst).logits(prompt)))
+    let error = relativeError(
+      found.elements(as: Float.self),
+      try Executor(alice).logits(prompt).elements(as: Float.self))
+    #expect(error > 1e-4 && error < 0.2)
+  }
+}
