@@ -6,7 +6,7 @@ struct Failure {
   let message: String
   let code: Int32
 
-  private enum Code {
+  enum Code {
     static let badData: Int32 = 65
     static let noInput: Int32 = 66
     static let ours: Int32 = 70

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Karat
+import KaratPasses
 
 /// Options that every command which runs a model takes.
 struct RunOptions: ParsableArguments {
@@ -52,9 +53,8 @@ struct Percentage: ExpressibleByArgument {
   let fraction: Double
 
   init?(argument: String) {
-    let text = argument.hasSuffix("%") ? String(argument.dropLast()) : argument
-    guard let number = Double(text), number.isFinite, number >= 0 else { return nil }
-    fraction = argument.hasSuffix("%") ? number / 100 : number
+    guard let fraction = KaratPasses.fraction(argument) else { return nil }
+    self.fraction = fraction
   }
 }
 

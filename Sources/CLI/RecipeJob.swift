@@ -10,6 +10,8 @@ struct RecipeJob {
   var calibration: String?
   var data: String?
   var isVerified = false
+  /// Whether the user wrote the recipe, instead of naming a preset.
+  var isRecipeOwn = true
   var maximumDrop: Double?
   var windows = WindowOptions()
   var threads: Int?
@@ -24,6 +26,7 @@ struct RecipeJob {
     let text = try calibration.map { try TextFile($0) }
     var pipeline = Pipeline(recipe, progress: terminal.progress)
     pipeline.threads = threads
+    pipeline.checksIgnored = isRecipeOwn
     pipeline.maximumDrop = maximumDrop ?? pipeline.maximumDrop
     if text == nil, recipe.needsCalibrationText {
       throw DatasetError(

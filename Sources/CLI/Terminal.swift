@@ -19,12 +19,14 @@ final class Terminal: Sendable {
   /// Prints a result.
   func result(_ text: String) {
     closeLine()
-    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    stream(text + "\n")
   }
 
   /// Prints part of a result without a line break.
   func stream(_ text: String) {
-    FileHandle.standardOutput.write(Data(text.utf8))
+    guard let error = writeAll(text, to: STDOUT_FILENO) else { return }
+    message("karat: \(FileError(errno: error, "standard output", .write))")
+    exit(Failure.Code.inputOutput)
   }
 
   /// Prints a message.
@@ -66,7 +68,7 @@ final class Terminal: Sendable {
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
     let fraction = step.total > 0 ? Double(step.done) / Double(step.total) : 1
     var parts = [
-      "\(step.task): \(amount(step.done, step.unit)) of \(amount(step.total, step.unit))"
+      "\(step.task): \(progress(step))"
     ]
     if isInteractive {
       let filled = Int(fraction * 24)
@@ -82,8 +84,10 @@ final class Terminal: Sendable {
     return parts.joined(separator: "  ")
   }
 
-  private static func amount(_ count: Int, _ unit: String) -> String {
-    unit == "bytes" ? amount(Double(count), unit) : "\(count) \(unit)"
+  private static func progress(_ step: ProgressReporter.Step) -> String {
+    step.unit == "bytes"
+      ? "\(amount(Double(step.done), step.unit)) of \(amount(Double(step.total), step.unit))"
+      : "\(step.done) of \(step.total) \(step.unit)"
   }
 
   private static func amount(_ count: Double, _ unit: String) -> String {
@@ -105,8 +109,23 @@ final class Terminal: Sendable {
   }
 
   private func write(_ text: String) {
-    FileHandle.standardError.write(Data(text.utf8))
+    // Where even messages cannot go, nothing can be said about it.
+    _ = writeAll(text, to: STDERR_FILENO)
   }
+}
+
+/// Writes text to a descriptor, and gives the system's error number where it refuses.
+private func writeAll(_ text: String, to descriptor: Int32) -> Int32? {
+  var rest = Array(text.utf8)[...]
+  while !rest.isEmpty {
+    let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+    if count >= 0 {
+      rest = rest.dropFirst(count)
+    } else if errno != EINTR {
+      return errno
+    }
+  }
+  return nil
 }
 
 extension JSONValue {

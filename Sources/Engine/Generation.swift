@@ -68,7 +68,7 @@ extension Executor {
     guard !prompt.isEmpty else {
       throw EngineError("the prompt has no tokens; it needs at least one to continue.")
     }
-    let cache = KeyValueCache(batch: 1, capacity: prompt.count + maximumTokens)
+    let cache = KeyValueCache(batch: 1)
     var random = SeededGenerator(seed: sampling.seed)
     var pending = prompt
     var start = 0

@@ -19,6 +19,9 @@ public struct Pipeline: Sendable {
   public var heldOut: [[Int32]]
   /// The most that the perplexity may rise, as a fraction.
   public var maximumDrop: Double
+  /// Whether each pattern of layers to ignore must name a layer; presets name some that not every
+  /// model has.
+  public var checksIgnored = false
   /// How many threads to run on, or nil for one on each core.
   public var threads: Int?
   /// Where the work says how far it is.
@@ -68,11 +71,13 @@ public struct Pipeline: Sendable {
     _ model: LoadedModel,
     _ show: (_ pass: String, Findings) -> Void = { _, _ in }
   ) throws -> Outcome {
+    let ignored = try LayerFilter(recipe.ignored)
+    if checksIgnored { try ignored.check(against: model.model.graph) }
     let context = PassContext(
       calibrationTokens: calibration,
       calibrationName: calibrationName,
       maximumLength: model.maximumLength,
-      ignored: try LayerFilter(recipe.ignored),
+      ignored: ignored,
       threads: threads,
       progress: progress
     )

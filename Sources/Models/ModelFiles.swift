@@ -24,17 +24,16 @@ package struct ModelFiles: Sendable {
   /// - Throws: `CheckpointError` where it is no checkpoint or breaks a rule of its format.
   package static func open(_ path: String) throws(CheckpointError) -> ModelFiles {
     let status = try CheckpointError.onFiles { () throws(FileError) in try FileStatus(of: path) }
-    if status.kind == .folder { return try folder(path, at: path, weights: nil) }
+    if status.kind == .folder { return try folder(path, at: path) }
     let format = try Checkpoint.format(of: path)
     if format.name == CheckpointFormat.gguf.name { return try gguf(path) }
-    return try folder(path, at: parent(of: path), weights: path)
+    return try folder(path, at: parent(of: path))
   }
 
   /// A folder, or one file in it with the config beside.
   private static func folder(
     _ path: String,
-    at folder: String,
-    weights: String?
+    at folder: String
   ) throws(CheckpointError) -> ModelFiles {
     let source = try Checkpoint.open(path: path)
     let configPath = Folder.join(folder, "config.json")

@@ -38,9 +38,18 @@ extension QuantizationConfig {
         "'quantization_config' has no 'config_groups', so nothing says what is quantized."
       )
     }
+    func pattern(_ text: String) throws(ConfigError) -> ModulePattern {
+      guard let pattern = ModulePattern(text) else {
+        throw ConfigError(
+          file: file,
+          "'quantization_config': '\(text)' is not a regular expression behind 're:'."
+        )
+      }
+      return pattern
+    }
     var groups: [Group] = []
     for (name, value) in named.members {
-      let targets = value["targets"]?.array?.compactMap(\.string) ?? []
+      let targets = try (value["targets"]?.array?.compactMap(\.string) ?? []).map(pattern)
       guard let weights = value["weights"]?.object, !targets.isEmpty else {
         throw ConfigError(
           file: file,
@@ -70,17 +79,7 @@ extension QuantizationConfig {
       }
       groups.append(Group(targets: targets, weights: weightScheme, activations: activations))
     }
-    let ignored = object["ignore"]?.array?.compactMap(\.string) ?? []
-    for pattern in groups.flatMap(\.targets) + ignored where pattern.hasPrefix("re:") {
-      do {
-        _ = try Regex(String(pattern.dropFirst(3)))
-      } catch {
-        throw ConfigError(
-          file: file,
-          "'quantization_config': '\(pattern)' is not a regular expression: \(error)."
-        )
-      }
-    }
+    let ignored = try (object["ignore"]?.array?.compactMap(\.string) ?? []).map(pattern)
     self.init(groups: groups, ignored: ignored)
   }
 
@@ -89,7 +88,7 @@ extension QuantizationConfig {
     var named = JSONObject()
     for (index, group) in groups.enumerated() {
       var object = JSONObject()
-      object["targets"] = .array(group.targets.map(JSONValue.string))
+      object["targets"] = .array(group.targets.map { .string($0.text) })
       object["weights"] = group.weights.json
       if let activations = group.activations {
         object["input_activations"] = activations.json
@@ -105,7 +104,7 @@ extension QuantizationConfig {
     object["format"] = "int-quantized"
     object["quantization_status"] = "compressed"
     object["config_groups"] = .object(named)
-    object["ignore"] = .array(ignored.map(JSONValue.string))
+    object["ignore"] = .array(ignored.map { .string($0.text) })
     object["kv_cache_scheme"] = .null
     return .object(object)
   }

@@ -7,16 +7,16 @@ package struct QuantizationConfig: Sendable, Hashable {
   /// Layers that are quantized in one way.
   package struct Group: Sendable, Hashable {
     /// Module names, `re:` and a regular expression, or `Linear` for all linear layers.
-    package let targets: [String]
+    package let targets: [ModulePattern]
     package let weights: Scheme
     /// How what the layers read is quantized, or nil where it stays in floating point.
     package let activations: Scheme?
   }
 
   package let groups: [Group]
-  package let ignored: [String]
+  package let ignored: [ModulePattern]
 
-  package init(groups: [Group], ignored: [String]) {
+  package init(groups: [Group], ignored: [ModulePattern]) {
     self.groups = groups
     self.ignored = ignored
   }
@@ -25,15 +25,9 @@ package struct QuantizationConfig: Sendable, Hashable {
   ///
   /// A module's own name or expression counts before the name of its class.
   func group(of path: TensorName) -> Group? {
-    if ignored.contains(where: { Self.matches($0, path) }) { return nil }
-    return groups.first { $0.targets.contains { Self.matches($0, path) } }
-      ?? groups.first { $0.targets.contains("Linear") }
-  }
-
-  private static func matches(_ pattern: String, _ path: TensorName) -> Bool {
-    guard pattern.hasPrefix("re:") else { return TensorName(pattern) == path }
-    guard let expression = try? Regex(String(pattern.dropFirst(3))) else { return false }
-    return path.text.prefixMatch(of: expression) != nil
+    if ignored.contains(where: { $0.matches(path) }) { return nil }
+    return groups.first { $0.targets.contains { $0.matches(path) } }
+      ?? groups.first { $0.targets.contains { $0.text == "Linear" } }
   }
 }
 
@@ -117,32 +111,32 @@ extension QuantizationConfig {
 extension QuantizationConfig {
   /// How the layers of a graph are quantized, or nil where none is.
   package init?(describing graph: Graph) {
-    var described: [(path: TensorName, weights: Scheme?, activations: Scheme?)] = []
+    var quantized: [Scheme?: [TensorName]] = [:]
+    var ignored: [TensorName] = []
     for node in graph.nodes {
       switch node.op {
       case .integerLinear(let linear):
-        described.append((node.path, .int8Weights, linear.activation))
+        quantized[linear.activation, default: []].append(node.path)
       case .linear:
-        if case .dequantize(let weights) = graph.node(of: node.inputs[1]).op {
-          described.append((node.path, weights.scheme, nil))
+        if case .dequantize = graph.node(of: node.inputs[1]).op {
+          quantized[nil, default: []].append(node.path)
         } else {
-          described.append((node.path, nil, nil))
+          ignored.append(node.path)
         }
       default: break
       }
     }
-    let groups = Dictionary(
-      grouping: described.filter { $0.weights != nil },
-      by: \.activations
-    ).sorted { $0.value.count > $1.value.count }
-    guard !groups.isEmpty else { return nil }
-    self.groups = groups.map { activations, layers in
-      Group(
-        targets: groups.count == 1 ? ["Linear"] : layers.map(\.path.text),
+    guard !quantized.isEmpty else { return nil }
+    // The order of a dictionary changes from run to run; that of the layers does not.
+    let ordered = quantized.sorted { left, right in left.value[0] < right.value[0] }
+    groups = ordered.map { activations, paths in
+      let targets: [TensorName] = quantized.count == 1 ? ["Linear"] : paths
+      return Group(
+        targets: targets.map { ModulePattern(exactly: $0) },
         weights: .int8Weights,
         activations: activations
       )
     }
-    ignored = described.filter { $0.weights == nil }.map(\.path.text)
+    self.ignored = ignored.map { ModulePattern(exactly: $0) }
   }
 }

@@ -22,7 +22,7 @@ public struct Calibrate: Pass {
   /// How the range is chosen.
   public var observer: Observer = .mse
   /// How many windows of the text to run at most.
-  public var windows: Int = 64
+  public var windows: Int = 32
   /// Tokens of one window; fewer where the model was made for fewer.
   public var length: Int = 512
 
@@ -30,10 +30,10 @@ public struct Calibrate: Pass {
     case observer, windows, length
   }
 
-  /// Least squared error over 64 windows of 512 tokens.
+  /// Least squared error over 32 windows of 512 tokens.
   public init() {}
 
-  /// A given observer over 64 windows of 512 tokens.
+  /// A given observer over 32 windows of 512 tokens.
   public init(observer: Observer) {
     self.observer = observer
   }
@@ -90,8 +90,10 @@ public struct Calibrate: Pass {
         let layers = readers[value] ?? []
         guard var range = statistics[value]?.range(observer) else { continue }
         if let sample = samples[value] {
-          let weights = try layers.map { try $0.floatWeight(in: model.source, on: executor.workers) }
-          range = OutputError(sample, weights: weights, on: executor.workers).bestRange()
+          let weights = try layers.map {
+            try $0.floatWeight(in: model.source, on: executor.workers)
+          }
+          range = try OutputError(sample, weights: weights, on: executor.workers).bestRange()
         }
         for layer in layers { ranges[layer.path.text] = range }
       }

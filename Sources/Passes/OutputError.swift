@@ -27,12 +27,12 @@ struct OutputError {
         let out = bytes.assumingMemoryBound(to: Float.self)
         guard let out = out.baseAddress else { return }
         rows.withFloats { x in
-          weight.withFloats { weight8 in
+          weight.withFloats { elements in
             linear(
               x: x,
               rows: rows.shape[0],
               inFeatures: rows.shape[1],
-              weight: weight8,
+              weight: elements,
               outFeatures: weight.shape[0],
               bias: nil,
               out: out,
@@ -45,16 +45,17 @@ struct OutputError {
   }
 
   /// The layers with channels divided by factors and weights quantized, ready to try ranges on.
-  func smoothed(by factors: [Float]) -> Candidate {
+  func smoothed(by factors: [Float]) throws(CheckpointError) -> Candidate {
     let inverse = factors.map { 1 / $0 }
     var (lower, upper): (Float, Float) = (0, 0)
     for (channel, factor) in inverse.enumerated() {
       lower = min(lower, sample.lower[channel] * factor)
       upper = max(upper, sample.upper[channel] * factor)
     }
-    let quantized = weights.map { weight in
+    var quantized: [(PackedInt8Weight, Tensor)] = []
+    for weight in weights {
       let scaled = weight.scaled(rows: nil, columns: factors)
-      let scales = (try? ChannelCodes.scales(of: scaled, "", on: workers)) ?? Tensor([])
+      let scales = try ChannelCodes.scales(of: scaled, "", on: workers)
       let codes = ChannelCodes.codes(scaled, scales, on: workers)
       let packed = codes.withElements(as: Int8.self) { codes8 in
         guard let first = codes8.baseAddress else { preconditionFailure("weights have elements") }
@@ -65,7 +66,7 @@ struct OutputError {
           on: workers
         )
       }
-      return (packed, scales)
+      quantized.append((packed, scales))
     }
     return Candidate(
       error: self,
@@ -147,8 +148,8 @@ struct OutputError {
 
   /// The range with the least error of the outputs of layers whose channels stay as they are: both
   /// ends are narrowed together, then each alone.
-  func bestRange() -> QuantizationRange {
-    let candidate = smoothed(by: Array(repeating: 1, count: rows.shape[1]))
+  func bestRange() throws(CheckpointError) -> QuantizationRange {
+    let candidate = try smoothed(by: Array(repeating: 1, count: rows.shape[1]))
     var search = candidate.search()
     search.narrow(both: 14)
     search.refine()

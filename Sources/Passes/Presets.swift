@@ -4,7 +4,9 @@ extension Recipe {
     (
       "int8", "INT8 weights and static INT8 activations, smoothed and searched",
       Recipe(
-        passes: [SmoothQuant(), Calibrate(observer: .output), QuantizeWeights(), QuantizeActivations()],
+        passes: [
+          SmoothQuant(), Calibrate(observer: .output), QuantizeWeights(), QuantizeActivations(),
+        ],
         ignored: ["lm_head"]
       )
     ),

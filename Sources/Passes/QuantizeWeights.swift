@@ -136,10 +136,10 @@ struct ChannelCodes {
   static func codes(_ weight: Tensor, _ scales: Tensor, on workers: Workers) -> Tensor {
     Tensor(.i8, weight.shape) { bytes in
       guard let out = bytes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
-      weight.withFloats { weight8 in
+      weight.withFloats { elements in
         scales.withFloats { scales in
           quantizeRows(
-            weight: weight8,
+            weight: elements,
             rows: weight.shape[0],
             columns: weight.shape[1],
             scales: scales,

@@ -77,7 +77,8 @@ struct RangeSearch {
     }
   }
 
-  /// The range for which a loss is least: both ends are narrowed together, then each alone.
+  /// The range for which a loss is least: both ends are narrowed together, then each alone, since
+  /// outliers may be on one side only.
   private func best(_ loss: (QuantizationRange) -> Double) -> QuantizationRange {
     var ends = (lower: Float(1), upper: Float(1))
     func range(_ ends: (lower: Float, upper: Float)) -> QuantizationRange {
@@ -91,6 +92,12 @@ struct RangeSearch {
     // Fractions spaced evenly in ratio: outliers may be a hundred times what matters.
     let fractions = (1...96).map { powf(0.95, Float($0)) }
     for fraction in fractions { consider((fraction, fraction)) }
+    let lowerEnd = ends.lower
+    for fraction in [1] + fractions { consider((lowerEnd, fraction)) }
+    for fraction in fractions { consider((1, fraction)) }
+    let upperEnd = ends.upper
+    for fraction in [1] + fractions { consider((fraction, upperEnd)) }
+    for fraction in fractions { consider((fraction, 1)) }
     for _ in 0..<2 {
       let middle = ends
       let steps = (-16...16).map { powf(0.98, Float($0)) }

@@ -57,7 +57,7 @@ public struct SmoothQuant: Pass {
   /// How much of the spread moves.
   public var alpha: Alpha = .search
   /// How many windows of the calibration text to run at most.
-  public var windows: Int = 64
+  public var windows: Int = 32
   /// Tokens of one window; fewer where the model was made for fewer.
   public var length: Int = 512
 
@@ -65,7 +65,7 @@ public struct SmoothQuant: Pass {
     case alpha, windows, length
   }
 
-  /// Searches α over 64 windows of 512 tokens.
+  /// Searches α over 32 windows of 512 tokens.
   public init() {}
 
   /// Reads the options of a recipe.
@@ -139,14 +139,17 @@ public struct SmoothQuant: Pass {
     case .fixed(let alpha): return spread.factors(alpha: alpha)
     case .search:
       let error = OutputError(sample, weights: weights, on: workers)
-      var best = (factors: spread.factors(alpha: 0.5), loss: Double.infinity)
-      for step in 0...14 {
-        let factors = spread.factors(alpha: 0.3 + 0.05 * Double(step))
-        let candidate = error.smoothed(by: group.sourceChannel.map { factors[$0] })
+      var best = (alpha: 0.5, loss: Double.infinity)
+      func consider(_ alpha: Double) throws {
+        let factors = spread.factors(alpha: alpha)
+        let candidate = try error.smoothed(by: group.sourceChannel.map { factors[$0] })
         let loss = candidate.coarseRange().loss
-        if loss < best.loss { best = (factors, loss) }
+        if loss < best.loss { best = (alpha, loss) }
       }
-      return best.factors
+      for step in 3...10 { try consider(Double(step) / 10) }
+      let coarse = best.alpha
+      for alpha in [coarse - 0.05, coarse + 0.05] { try consider(alpha) }
+      return spread.factors(alpha: best.alpha)
     }
   }
 }

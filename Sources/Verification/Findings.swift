@@ -41,7 +41,7 @@ public struct Findings: Sendable {
         ?? .null,
     ])
     object["kld"] = .object([
-      "mean": .init(divergence.mean), "stderr": .init(divergence.standardError),
+      "mean": .init(divergence.mean), "stderr": divergence.standardError.map { .init($0) } ?? .null,
       "median": .init(divergence.quantile(0.5)), "p90": .init(divergence.quantile(0.9)),
       "p99": .init(divergence.quantile(0.99)), "p999": .init(divergence.quantile(0.999)),
       "max": .init(divergence.maximum),
@@ -91,12 +91,14 @@ public struct Distribution: Sendable {
   /// Their mean.
   public let mean: Double
   /// The standard error of the mean, from the spread of the means of segments.
-  public let standardError: Double
+  ///
+  /// Nil where there is a single segment, which has no spread.
+  public let standardError: Double?
 
   package init(_ numbers: [Double], segments: Segments) {
     sorted = numbers.sorted()
     mean = numbers.isEmpty ? 0 : numbers.reduce(0, +) / Double(numbers.count)
-    standardError = segments.standardError(of: numbers) ?? 0
+    standardError = segments.standardError(of: numbers)
   }
 
   /// The largest.

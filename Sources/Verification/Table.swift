@@ -8,6 +8,7 @@ extension Findings {
     let interval =
       ratio.bounds.map { "\(number($0.lowerBound, 4)) to \(number($0.upperBound, 4))" }
       ?? "too little text"
+    let error = divergence.standardError.map { "± \(number($0, 5))" } ?? "(one segment)"
     let rows: [(String, String, String)] = [
       ("", "reference", "candidate"),
       ("perplexity", number(referencePerplexity, 3), number(candidatePerplexity, 3)),
@@ -17,7 +18,7 @@ extension Findings {
       ("perplexity ratio", "\(number(ratio.ratio, 4))  (95%: \(interval))"),
       (
         "KL divergence (nats)",
-        "\(number(divergence.mean, 5)) ± \(number(divergence.standardError, 5))  median "
+        "\(number(divergence.mean, 5)) \(error)  median "
           + "\(number(divergence.quantile(0.5), 5))"
       ),
       (
@@ -28,7 +29,7 @@ extension Findings {
       ("same top token", percent(topAgreement)),
       ("scored tokens", "\(tokens) in \(windows) windows of \(windowLength)"),
       ("allowed rise", percent(maximumDrop)),
-      ("verdict", verdict.explanation),
+      ("verdict", verdict.explanation(hasInterval: ratio.bounds != nil)),
     ]
     let width = 22
     func padded(_ text: String, _ width: Int) -> String {
@@ -47,11 +48,14 @@ extension Findings {
 
 extension Verdict {
   /// The verdict and what it rests on.
-  fileprivate var explanation: String {
+  fileprivate func explanation(hasInterval: Bool) -> String {
     switch self {
     case .pass: "PASS: the whole interval is within the allowed rise"
     case .fail: "FAIL: the whole interval is beyond the allowed rise"
-    case .undecided: "UNDECIDED: the interval spans the allowed rise; give more text"
+    case .undecided:
+      hasInterval
+        ? "UNDECIDED: the interval spans the allowed rise; give more text"
+        : "UNDECIDED: the text is too short for an interval; give more text"
     }
   }
 }

@@ -33,21 +33,25 @@ func edited(of name: String = "llama-tiny", _ changes: [(String, JSONValue)]) th
         "linear model.layers.0.mlp.gate_proj", "linear model.layers.0.mlp.up_proj",
         "swiglu model.layers.0.mlp", "linear model.layers.0.mlp.down_proj", "add ",
         "rms_norm model.norm", "linear lm_head",
-      ])
+      ]
+    )
     #expect(
       graph.description.contains(
         "attention(%7, %10, %12, heads: 4, key_value_heads: 2, scale: 0.25, causal: true) : F32[batch, length, 64]  @ model.layers.0.self_attn"
-      ))
+      )
+    )
     #expect(
       Set(graph.named.keys)
-        == ["input_ids", "hidden_after_layer_0", "last_hidden_state", "logits"])
+        == ["input_ids", "hidden_after_layer_0", "last_hidden_state", "logits"]
+    )
     #expect(graph.sharedParameters == ["model.embed_tokens.weight"])
   }
 
   @Test func equalConfigsGiveEqualGraphs() throws {
     #expect(try traced(try edited([])) == traced(try edited([])))
     #expect(
-      try traced(try edited([])).description == traced(try edited([])).description)
+      try traced(try edited([])).description == traced(try edited([])).description
+    )
     #expect(try traced(try edited([])) != traced(try edited([("rms_norm_eps", 1e-5)])))
   }
 
@@ -71,12 +75,14 @@ func edited(of name: String = "llama-tiny", _ changes: [(String, JSONValue)]) th
         ("head_dim", .null), ("num_key_value_heads", .null), ("rms_norm_eps", .null),
         ("rope_parameters", .null), ("num_hidden_layers", 1), ("attention_bias", .null),
         ("mlp_bias", .null), ("hidden_act", .null),
-      ]))
+      ])
+    )
     let full = try traced(
       try edited([
         ("head_dim", 16), ("num_key_value_heads", 4), ("rms_norm_eps", 1e-6),
         ("rope_theta", 10000), ("num_hidden_layers", 1),
-      ]))
+      ])
+    )
     #expect(sparse == full)
   }
 
@@ -87,7 +93,8 @@ func edited(of name: String = "llama-tiny", _ changes: [(String, JSONValue)]) th
     #expect(stages.dropFirst().allSatisfy { $0.inputs.count == 1 && $0.released == $0.inputs })
     #expect(
       stages.dropLast().map(\.outputs)
-        == stages.dropFirst().map(\.inputs))
+        == stages.dropFirst().map(\.inputs)
+    )
   }
 }
 
@@ -114,24 +121,28 @@ func edited(of name: String = "llama-tiny", _ changes: [(String, JSONValue)]) th
   @Test func oldAndNewStylesSayTheSame() throws {
     let llama3 = RotationFrequencies(
       base: 500_000,
-      scaling: .llama3(factor: 8, lowFactor: 1, highFactor: 4, originalLength: 32))
+      scaling: .llama3(factor: 8, lowFactor: 1, highFactor: 4, originalLength: 32)
+    )
     #expect(try rotation([]) == llama3)
     for key in ["rope_type", "type"] {
       #expect(
         try rotation([
           ("rope_parameters", .null), ("rope_theta", 500_000.0),
           ("rope_scaling", object(Self.scaling + [(key, "llama3")])),
-        ]) == llama3)
+        ]) == llama3
+      )
     }
     let plain = RotationFrequencies(base: 500_000)
     #expect(try rotation([("rope_parameters", .null), ("rope_theta", 500_000)]) == plain)
     #expect(
-      try rotation([("rope_parameters", object([("rope_theta", 500_000.0)]))]) == plain)
+      try rotation([("rope_parameters", object([("rope_theta", 500_000.0)]))]) == plain
+    )
     #expect(
       try rotation([
         ("rope_parameters", .null), ("rope_theta", 500_000),
         ("rope_scaling", object([("type", "linear"), ("factor", 2.0)])),
-      ]) == RotationFrequencies(base: 500_000, scaling: .linear(factor: 2)))
+      ]) == RotationFrequencies(base: 500_000, scaling: .linear(factor: 2))
+    )
     #expect(try rotation([("rope_parameters", .null)]) == RotationFrequencies(base: 10_000))
   }
 
@@ -146,7 +157,8 @@ func edited(of name: String = "llama-tiny", _ changes: [(String, JSONValue)]) th
     )
     #expect(
       message { _ = try rotation([("rope_parameters", object([("rope_type", "llama3")]))]) }
-        == "config.json, 'rope_parameters': 'factor' is not there; a positive number is needed.")
+        == "config.json, 'rope_parameters': 'factor' is not there; a positive number is needed."
+    )
     #expect(
       message {
         _ = try rotation([
@@ -157,6 +169,7 @@ func edited(of name: String = "llama-tiny", _ changes: [(String, JSONValue)]) th
     )
     #expect(
       message { _ = try rotation([("rope_parameters", 7)]) }
-        == "config.json: 'rope_parameters' is 7; an object is needed.")
+        == "config.json: 'rope_parameters' is 7; an object is needed."
+    )
   }
 }

@@ -55,13 +55,19 @@ struct Workplace {
   ///   - shell: shell code before it, such as `ulimit -f 1;`.
   ///   - redirected: shell code behind it, such as `> /dev/full`.
   func karat(
-    _ arguments: String..., input: String = "", shell: String = "", redirected: String = ""
+    _ arguments: String...,
+    input: String = "",
+    shell: String = "",
+    redirected: String = ""
   ) throws -> Outcome {
     try run(arguments, input: input, shell: shell, redirected: redirected)
   }
 
   func run(
-    _ arguments: [String], input: String = "", shell: String = "", redirected: String = ""
+    _ arguments: [String],
+    input: String = "",
+    shell: String = "",
+    redirected: String = ""
   ) throws -> Outcome {
     let streams = FileManager.default.temporaryDirectory.appending(path: "karat-\(UUID())")
     try FileManager.default.createDirectory(at: streams, withIntermediateDirectories: true)
@@ -73,7 +79,8 @@ struct Workplace {
     }
     let process = Process()
     process.executableURL = URL(filePath: "/bin/sh")
-    process.arguments = ["-c", "\(shell) exec \"$0\" \"$@\" \(redirected)", Self.command] + arguments
+    process.arguments =
+      ["-c", "\(shell) exec \"$0\" \"$@\" \(redirected)", Self.command] + arguments
     process.currentDirectoryURL = URL(filePath: folder)
     process.environment = ProcessInfo.processInfo.environment.merging(["COLUMNS": "80"]) { $1 }
     process.standardInput = try stream("input", input)
@@ -88,12 +95,15 @@ struct Workplace {
     let status = process.terminationStatus
     return Outcome(
       status: process.terminationReason == .exit ? status : -status,
-      output: try text("output"), errors: try text("errors"))
+      output: try text("output"),
+      errors: try text("errors")
+    )
   }
 
   /// The command lies beside the bundle of tests.
   private static let command =
-    URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "karat").path
+    URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "karat")
+    .path
 }
 
 func inWorkplace(_ body: (Workplace) throws -> Void) throws {

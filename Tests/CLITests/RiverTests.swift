@@ -15,7 +15,8 @@ extension Command {
         #expect(
           json.object?.members.map(\.key) == [
             "format", "architecture", "parameters", "bytes", "quantization", "tensors",
-          ])
+          ]
+        )
         #expect(json["format"]?.string == "safetensors")
         #expect(json["architecture"]?.string == "LlamaForCausalLM")
         #expect(json["parameters"]?.int == 131_520)
@@ -28,7 +29,8 @@ extension Command {
           down == [
             "name": "model.layers.1.mlp.down_proj.weight", "dtype": "F32", "shape": [64, 128],
             "bytes": 32768,
-          ])
+          ]
+        )
         let page = try place.karat("inspect", fixture("llama-tiny"))
         #expect(page.output.contains("tensors        29: 29 F32\n"))
         #expect(!page.output.contains("down_proj"))
@@ -39,7 +41,8 @@ extension Command {
       try inWorkplace { place in
         for (dtype, name) in [("bf16", "bfloat16"), ("f16", "float16"), ("f32", "float32")] {
           #expect(
-            try place.karat("convert", fixture("llama-tiny"), dtype, "--dtype", dtype).status == 0)
+            try place.karat("convert", fixture("llama-tiny"), dtype, "--dtype", dtype).status == 0
+          )
           let config = try JSONValue.parse(try place.read("\(dtype)/config.json"))
           #expect(config["dtype"]?.string == name)
           let original = try SafetensorsReader(fixture("llama-tiny/model.safetensors"))
@@ -62,10 +65,12 @@ extension Command {
         }
         // A file of its own, with no config.
         #expect(
-          try place.karat("convert", "bf16", "half.safetensors", "--dtype", "f32").status == 0)
+          try place.karat("convert", "bf16", "half.safetensors", "--dtype", "f32").status == 0
+        )
         #expect(
           try SafetensorsReader(place.path("half.safetensors")).manifest["model.norm.weight"]
-            == TensorInfo(.f32, [64]))
+            == TensorInfo(.f32, [64])
+        )
       }
     }
 
@@ -93,7 +98,10 @@ extension Command {
           tokenizer.encode(line, addSpecialTokens: false).map(String.init).joined(separator: " ")
         }
         let outcome = try place.karat(
-          "tokenize", fixture("alice"), input: lines.joined(separator: "\n"))
+          "tokenize",
+          fixture("alice"),
+          input: lines.joined(separator: "\n")
+        )
         #expect(outcome.status == 0)
         #expect(outcome.errors == "")
         #expect(outcome.output == expected.map { $0 + "\n" }.joined())
@@ -106,7 +114,13 @@ extension Command {
     @Test func logitsAreThoseOfTheLibrary() throws {
       try inWorkplace { place in
         let outcome = try place.karat(
-          "logits", fixture("llama-tiny"), "--ids", "5, 300,7", "--output", "o.safetensors")
+          "logits",
+          fixture("llama-tiny"),
+          "--ids",
+          "5, 300,7",
+          "--output",
+          "o.safetensors"
+        )
         #expect(outcome.status == 0)
         #expect(outcome.output == "")
         let written = try SafetensorsReader(place.path("o.safetensors"))
@@ -117,7 +131,13 @@ extension Command {
           .logits([5, 300, 7])
         #expect(try written.tensor("logits").isIdentical(to: logits))
         let outside = try place.karat(
-          "logits", fixture("llama-tiny"), "--ids", "5,320", "--output", "p.safetensors")
+          "logits",
+          fixture("llama-tiny"),
+          "--ids",
+          "5,320",
+          "--output",
+          "p.safetensors"
+        )
         #expect(outside.status == 65)
         #expect(
           outside.errors
@@ -129,7 +149,13 @@ extension Command {
     @Test func generateContinuesAText() throws {
       try inWorkplace { place in
         let greedy = try place.karat(
-          "generate", fixture("alice"), "--prompt", "Alice was", "--max-tokens", "12")
+          "generate",
+          fixture("alice"),
+          "--prompt",
+          "Alice was",
+          "--max-tokens",
+          "12"
+        )
         #expect(greedy.status == 0)
         #expect(greedy.output.hasPrefix("Alice was"))
         #expect(greedy.output.hasSuffix("\n"))
@@ -153,21 +179,35 @@ extension Command {
             - quantize-weights
             - quantize-activations
           ignore: [lm_head]
-          """, to: "recipe.yaml")
+          """,
+          to: "recipe.yaml"
+        )
         for threads in ["1", "2", "4"] {
           let outcome = try place.karat(
-            "quantize", fixture("alice"), "out" + threads, "--recipe", "recipe.yaml",
-            "--calibration", "text.txt", "--threads", threads)
+            "quantize",
+            fixture("alice"),
+            "out" + threads,
+            "--recipe",
+            "recipe.yaml",
+            "--calibration",
+            "text.txt",
+            "--threads",
+            threads
+          )
           #expect(outcome.status == 0, "\(outcome.errors)")
           #expect(outcome.message == "Wrote out\(threads).")
         }
         let names = try place.names(in: "out1")
         #expect(
-          names == ["LICENSE", "config.json", "karat.json", "model.safetensors", "tokenizer.json"])
+          names == ["LICENSE", "config.json", "karat.json", "model.safetensors", "tokenizer.json"]
+        )
         for threads in ["2", "4"] {
           #expect(try place.names(in: "out" + threads) == names)
           for name in names {
-            #expect(try place.read("out1/" + name) == place.read("out\(threads)/" + name), "\(name)")
+            #expect(
+              try place.read("out1/" + name) == place.read("out\(threads)/" + name),
+              "\(name)"
+            )
           }
         }
       }

@@ -35,7 +35,9 @@ extension Command {
         #expect(undecided.output.contains("too little text"))
 
         // As much as it lost is allowed.
-        let lenient = try place.run(["verify", alice, "damaged"] + base + ["--max-drop", "100000%"])
+        let lenient = try place.run(
+          ["verify", alice, "damaged"] + base + ["--max-drop", "100000%"]
+        )
         #expect(lenient.status == 0)
       }
     }
@@ -45,12 +47,24 @@ extension Command {
         try damaged(place)
         try place.text("botchan-heldout.txt", characters: 3000, as: "text.txt")
         let outcome = try place.karat(
-          "verify", fixture("alice"), "damaged", "--data", "text.txt", "--window", "64",
-          "--max-drop", "1.5%", "--json", "-")
+          "verify",
+          fixture("alice"),
+          "damaged",
+          "--data",
+          "text.txt",
+          "--window",
+          "64",
+          "--max-drop",
+          "1.5%",
+          "--json",
+          "-"
+        )
         #expect(outcome.status == 1)
         let json = try JSONValue.parse([UInt8](outcome.output.utf8))
         let keys = try #require(json.object?.members.map(\.key))
-        for key in ["tokens", "perplexity", "kld", "top1_agreement", "tasks", "max_drop", "verdict"] {
+        for key in [
+          "tokens", "perplexity", "kld", "top1_agreement", "tasks", "max_drop", "verdict",
+        ] {
           #expect(keys.contains(key))
         }
         for key in ["reference", "candidate", "ratio", "ratio_ci95"] {
@@ -66,18 +80,36 @@ extension Command {
         let agreement = try #require(json["top1_agreement"]?.double)
         #expect(agreement > 0.99 && agreement <= 1)  // scaling changes no order
         let tokens = try ModelTokenizer.open(fixture("alice")).encode(
-          String(decoding: try place.read("text.txt"), as: UTF8.self), addSpecialTokens: false
+          String(decoding: try place.read("text.txt"), as: UTF8.self),
+          addSpecialTokens: false
         ).count
         let rest = tokens % 64
         #expect(json["tokens"]?.int == tokens / 64 * 63 + max(rest - 1, 0))
 
         let file = try place.karat(
-          "verify", fixture("alice"), "damaged", "--data", "text.txt", "--window", "64",
-          "--max-drop", "1.5%", "--json", "findings.json")
+          "verify",
+          fixture("alice"),
+          "damaged",
+          "--data",
+          "text.txt",
+          "--window",
+          "64",
+          "--max-drop",
+          "1.5%",
+          "--json",
+          "findings.json"
+        )
         #expect(file.output.contains("FAIL"))
         #expect(try JSONValue.parse(try place.read("findings.json")) == json)
         let again = try place.karat(
-          "verify", fixture("alice"), "damaged", "--data", "text.txt", "--json", "findings.json")
+          "verify",
+          fixture("alice"),
+          "damaged",
+          "--data",
+          "text.txt",
+          "--json",
+          "findings.json"
+        )
         #expect(again.status == 73)
       }
     }
@@ -86,7 +118,12 @@ extension Command {
       try inWorkplace { place in
         try place.text("botchan-heldout.txt", characters: 500, as: "text.txt")
         let outcome = try place.karat(
-          "verify", fixture("alice"), fixture("llama-tiny"), "--data", "text.txt")
+          "verify",
+          fixture("alice"),
+          fixture("llama-tiny"),
+          "--data",
+          "text.txt"
+        )
         #expect(outcome.status == 65)
         #expect(
           outcome.message
@@ -132,7 +169,8 @@ extension Command {
         let record = try JSONValue.parse(try place.read("out/karat.json"))
         #expect(
           record["verification"]?.array?.compactMap { $0["after"]?.string }
-            == ["quantize-weights", "quantize-activations"])
+            == ["quantize-weights", "quantize-activations"]
+        )
 
         try place.write(recipe("spiky", "none"), to: "cruel.yaml")
         let cruel = try place.karat("run", "cruel.yaml")

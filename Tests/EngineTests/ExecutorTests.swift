@@ -12,10 +12,15 @@ import Testing
     (calibrate.windows, calibrate.length) = (4, 64)
     var pipeline = Pipeline(
       Recipe(
-        passes: [calibrate, QuantizeWeights(), QuantizeActivations()], ignored: ["lm_head"]))
+        passes: [calibrate, QuantizeWeights(), QuantizeActivations()],
+        ignored: ["lm_head"]
+      )
+    )
     let text = try TextFile(fixture("text/botchan-calibration.txt")).text
     pipeline.calibration = try loaded.tokenizer().encode(
-      String(text.prefix(4000)), addSpecialTokens: false)
+      String(text.prefix(4000)),
+      addSpecialTokens: false
+    )
     return try pipeline.run(loaded).model
   }
 
@@ -58,7 +63,9 @@ import Testing
     var cached = Array(repeating: Float.nan, count: whole.count)
     for step in steps {
       try executor.run(
-        tokens: ids.map { Array($0[step]) }, start: step.lowerBound, cache: cache,
+        tokens: ids.map { Array($0[step]) },
+        start: step.lowerBound,
+        cache: cache,
         names: ["logits"]
       ) { _, operand in
         for sequence in ids.indices {
@@ -105,7 +112,8 @@ import Testing
     }
     #expect(
       message { _ = try executor.logits([]) }
-        == "there are no tokens to run; at least one is needed.")
+        == "there are no tokens to run; at least one is needed."
+    )
     #expect(
       message { _ = try StagedRun(executor, windows: [[1, 320]]) }
         == "token 320 is not in the model's vocabulary of 320. Does the tokenizer belong to another model?"
@@ -130,7 +138,8 @@ import Testing
     for _ in 0..<2 {
       #expect(
         message { _ = try executor.logits([1, 2]) }
-          == "model.safetensors, 'model.embed_tokens.weight': gone.")
+          == "model.safetensors, 'model.embed_tokens.weight': gone."
+      )
     }
   }
 }

@@ -18,12 +18,18 @@ import Testing
   }
 
   private func generated(
-    _ executor: Executor, from prompt: [Int32] = [0], _ count: Int, _ sampling: Sampling,
+    _ executor: Executor,
+    from prompt: [Int32] = [0],
+    _ count: Int,
+    _ sampling: Sampling,
     stops: Set<Int32> = []
   ) throws -> [Int32] {
     var tokens: [Int32] = []
     try executor.generate(
-      prompt: prompt, maximumTokens: count, sampling: sampling, stops: stops
+      prompt: prompt,
+      maximumTokens: count,
+      sampling: sampling,
+      stops: stops
     ) { token in
       tokens.append(token)
       return true
@@ -65,7 +71,8 @@ import Testing
 
   /// Frequencies over 4000 tokens against probabilities: four standard errors of each.
   private func expectFrequencies(
-    _ sampling: Sampling, _ probabilities: [Double]
+    _ sampling: Sampling,
+    _ probabilities: [Double]
   ) throws {
     let count = 4000
     let tokens = try generated(try memoryless(), count, sampling)
@@ -92,29 +99,38 @@ import Testing
 
   @Test func topKKeepsTheMostLikely() throws {
     try expectFrequencies(
-      Sampling(temperature: 1, topK: 3, seed: 3), softmax(1, keeping: [1, 3, 5]))
+      Sampling(temperature: 1, topK: 3, seed: 3),
+      softmax(1, keeping: [1, 3, 5])
+    )
     #expect(
       try generated(try memoryless(), 20, Sampling(temperature: 5, topK: 1))
-        == Array(repeating: 3, count: 20))
+        == Array(repeating: 3, count: 20)
+    )
   }
 
   @Test func topPKeepsTheSmallestSetWithTheProbability() throws {
     // The probabilities are 0.46, 0.28, 0.17, 0.06, …: two tokens have 0.74 together.
     let two = softmax(1)[3] + softmax(1)[5]
     try expectFrequencies(
-      Sampling(temperature: 1, topP: Float(two - 0.01), seed: 4), softmax(1, keeping: [3, 5]))
+      Sampling(temperature: 1, topP: Float(two - 0.01), seed: 4),
+      softmax(1, keeping: [3, 5])
+    )
     try expectFrequencies(
-      Sampling(temperature: 1, topP: Float(two + 0.01), seed: 5), softmax(1, keeping: [1, 3, 5]))
+      Sampling(temperature: 1, topP: Float(two + 0.01), seed: 5),
+      softmax(1, keeping: [1, 3, 5])
+    )
     #expect(
       try generated(try memoryless(), 20, Sampling(temperature: 5, topP: 1e-6))
-        == Array(repeating: 3, count: 20))
+        == Array(repeating: 3, count: 20)
+    )
   }
 
   @Test func whatCannotBeContinuedIsRefused() throws {
     let executor = try memoryless()
     #expect(
       message { _ = try generated(executor, from: [], 3, Sampling()) }
-        == "the prompt has no tokens; it needs at least one to continue.")
+        == "the prompt has no tokens; it needs at least one to continue."
+    )
     #expect(
       message { _ = try generated(executor, from: [1, 6], 3, Sampling()) }
         == "token 6 is not in the model's vocabulary of 6. Does the tokenizer belong to another model?"
@@ -122,7 +138,8 @@ import Testing
     let broken = try chain([[0, 1], [0, .nan]])
     #expect(
       message { _ = try generated(broken, from: [0, 0], 3, Sampling()) }
-        == "the logits after 3 tokens are not finite numbers. Verify the checkpoint: karat verify.")
+        == "the logits after 3 tokens are not finite numbers. Verify the checkpoint: karat verify."
+    )
   }
 
   @Test func generationFromARealModelEqualsRunsOfTheWholeText() throws {

@@ -16,7 +16,9 @@ struct RealModel {
   @Test func heldOutLossesAgreeForEachToken() throws {
     let expected = try Expected("smollm2/expected.safetensors")
     let losses = try heldOutLosses(
-      Executor(try smollm2().model), try expected.ids("heldout_ids"))
+      Executor(try smollm2().model),
+      try expected.ids("heldout_ids")
+    )
     let wanted = try expected.floats("heldout_nll")
     #expect(losses.count == 32 * 511)
     let worst = zip(losses, wanted).reduce(0) { max($0, abs($1.0 - Double($1.1))) }
@@ -31,7 +33,10 @@ struct RealModel {
     let executor = Executor(try smollm2().model)
     var tokens = prompt
     try executor.generate(
-      prompt: prompt, maximumTokens: whole.count - prompt.count, sampling: Sampling(), stops: []
+      prompt: prompt,
+      maximumTokens: whole.count - prompt.count,
+      sampling: Sampling(),
+      stops: []
     ) { token in
       tokens.append(token)
       return true

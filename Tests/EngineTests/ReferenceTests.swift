@@ -17,7 +17,8 @@ import Testing
     #expect(names.count == (name == "alice" ? 1 : 3))
     var shown: Set<String> = []
     try executor.run(
-      tokens: try expected.ids("input_ids"), names: names.keys.sorted()
+      tokens: try expected.ids("input_ids"),
+      names: names.keys.sorted()
     ) { value, operand in
       shown.insert(value)
       let found = operand.copied().elements(as: Float.self)

@@ -37,10 +37,13 @@ func branches() throws -> Graph {
     let other = Tracer()
     let z = other.input("x", ValueType(.f32, [.batch, .length, .fixed(8)]))
     other.name(
-      linear(z, other.root / "tied", 8, 8) + linear(z, other.root / "tied", 8, 4), "y")
+      linear(z, other.root / "tied", 8, 8) + linear(z, other.root / "tied", 8, 4),
+      "y"
+    )
     #expect(
       message { _ = try other.finish() }
-        == "'tied': 'tied.weight' is read as F32[8, 8] and as F32[4, 8].")
+        == "'tied': 'tied.weight' is read as F32[8, 8] and as F32[4, 8]."
+    )
   }
 
   @Test func whatNoNamedValueNeedsIsLeftOut() throws {
@@ -61,7 +64,8 @@ func branches() throws -> Graph {
     let weightsFirst = try graph.withQuantizedWeights(of: Self.all, .int8Weights)
       .withQuantizedActivations(leaders: Self.leaders, .int8Activations)
     let activationsFirst = try graph.withQuantizedActivations(
-      leaders: Self.leaders, .int8Activations
+      leaders: Self.leaders,
+      .int8Activations
     ).withQuantizedWeights(of: Self.all, .int8Weights)
     #expect(weightsFirst == activationsFirst)
     #expect(weightsFirst.description == activationsFirst.description)
@@ -89,7 +93,8 @@ func branches() throws -> Graph {
     #expect(
       results.contains {
         $0.hasPrefix("= integer_linear(") && $0.contains("F32[batch, length, 8]")
-      })
+      }
+    )
     #expect(results.count == 6)
   }
 
@@ -113,7 +118,9 @@ func branches() throws -> Graph {
 
   @Test func activationsAloneAreRoundedAndDequantized() throws {
     let graph = try branches().withQuantizedActivations(
-      leaders: ["q": "q", "k": "k"], .int8Activations)
+      leaders: ["q": "q", "k": "k"],
+      .int8Activations
+    )
     try graph.check()
     let names = graph.nodes.map(\.op.operation.name)
     // Layers whose ranges differ have quantizations of their own.

@@ -15,7 +15,8 @@ import Testing
     #expect(folder.byteCount == file.byteCount)
     #expect(
       try folder.tokenizer().encode("Alice", addSpecialTokens: false)
-        == file.tokenizer().encode("Alice", addSpecialTokens: false))
+        == file.tokenizer().encode("Alice", addSpecialTokens: false)
+    )
   }
 
   @Test func whatIsMissingIsNamed() throws {
@@ -33,11 +34,13 @@ import Testing
       try Data("[1]".utf8).write(to: URL(filePath: model + "/config.json"))
       #expect(
         message(in: folder) { _ = try LoadedModel.open(model) }
-          == "m/config.json: the root is an array; an object is needed.")
+          == "m/config.json: the root is an array; an object is needed."
+      )
       try FileManager.default.removeItem(atPath: model + "/model.safetensors")
       #expect(
         message(in: folder) { _ = try LoadedModel.open(model) }
-          == "m: this folder holds no file that ends in .gguf or .safetensors.")
+          == "m: this folder holds no file that ends in .gguf or .safetensors."
+      )
     }
   }
 
@@ -60,11 +63,16 @@ import Testing
     var calibrate = Calibrate()
     (calibrate.windows, calibrate.length) = (4, 64)
     let recipe = Recipe(
-      passes: [calibrate, QuantizeWeights(), QuantizeActivations()], ignored: ["lm_head"], seed: 5)
+      passes: [calibrate, QuantizeWeights(), QuantizeActivations()],
+      ignored: ["lm_head"],
+      seed: 5
+    )
     var pipeline = Pipeline(recipe)
     let text = try TextFile(fixture("text/botchan-calibration.txt")).text
     pipeline.calibration = try alice.tokenizer().encode(
-      String(text.prefix(3000)), addSpecialTokens: false)
+      String(text.prefix(3000)),
+      addSpecialTokens: false
+    )
     let model = try pipeline.run(alice).model
     var record = ModelRecord(command: "quantize", recipe: recipe.json)
     record.verification = [["verdict": "pass"]]
@@ -84,7 +92,9 @@ import Testing
       #expect(try logits(opened.model).isIdentical(to: try logits(model)))
       // The same through shards, and after a conversion of the quantized folder.
       try Conversion(path, dtype: nil).writeFolder(
-        folder + "/shards", ModelWriter(shardSize: 200_000))
+        folder + "/shards",
+        ModelWriter(shardSize: 200_000)
+      )
       let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/shards")
       #expect(names.contains("model.safetensors.index.json"))
       #expect(names.count { $0.hasSuffix(".safetensors") } > 2)
@@ -100,7 +110,8 @@ import Testing
       #expect(manifest.metadata == ["format": "pt"])
       for layer in 0..<4 {
         for (name, rows, columns) in [
-          ("self_attn.q_proj", 128, 128), ("self_attn.k_proj", 64, 128), ("mlp.down_proj", 128, 341),
+          ("self_attn.q_proj", 128, 128), ("self_attn.k_proj", 64, 128),
+          ("mlp.down_proj", 128, 341),
         ] {
           let module = TensorName("model.layers.\(layer).\(name)")
           #expect(manifest[module / "weight"] == TensorInfo(.i8, [rows, columns]))
@@ -114,7 +125,8 @@ import Testing
       #expect(manifest.count == before.count + 28 * 3)
       // Everything else in the config is as it was.
       var config = try #require(
-        try JSONValue.parse(try ReadableFile.contents(of: path + "/config.json")).object)
+        try JSONValue.parse(try ReadableFile.contents(of: path + "/config.json")).object
+      )
       #expect(config["quantization_config"] != nil)
       config["quantization_config"] = nil
       #expect(config == alice.config)
@@ -132,11 +144,13 @@ import Testing
       #expect(record["verification"] == [["verdict": "pass"]])
       let inputs = try #require(record["inputs"]?.array)
       #expect(
-        inputs.compactMap { $0["file"]?.string }.sorted() == ["config.json", "model.safetensors"])
+        inputs.compactMap { $0["file"]?.string }.sorted() == ["config.json", "model.safetensors"]
+      )
       let outputs = try #require(record["outputs"]?.array)
       #expect(
         outputs.compactMap { $0["file"]?.string }
-          == ["LICENSE", "config.json", "model.safetensors", "tokenizer.json"])
+          == ["LICENSE", "config.json", "model.safetensors", "tokenizer.json"]
+      )
       for (entries, place) in [(inputs, fixture("alice")), (outputs, path)] {
         for entry in entries {
           let file = place + "/" + (entry["file"]?.string ?? "")
@@ -146,7 +160,10 @@ import Testing
         }
       }
       // No path of this machine is in it.
-      let text = String(decoding: try ReadableFile.contents(of: path + "/karat.json"), as: UTF8.self)
+      let text = String(
+        decoding: try ReadableFile.contents(of: path + "/karat.json"),
+        as: UTF8.self
+      )
       #expect(!text.contains(folder))
       #expect(!text.contains(fixture("")))
     }
@@ -177,7 +194,8 @@ import Testing
       for broken in [0, -1, Float.nan, .infinity] {
         #expect(
           refusal(scale, Tensor([broken]))
-            == "int8, '\(scale)': the scale is \(broken); a positive number is needed.")
+            == "int8, '\(scale)': the scale is \(broken); a positive number is needed."
+        )
       }
       let zero: TensorName = "model.layers.2.mlp.up_proj.input_zero_point"
       #expect(
@@ -187,7 +205,8 @@ import Testing
       let weightScale: TensorName = "model.layers.2.mlp.up_proj.weight_scale"
       #expect(
         refusal(weightScale, Tensor(Array(repeating: 1, count: 341)))
-          == "int8, '\(weightScale)': its shape is [341]; the config asks for [341, 1].")
+          == "int8, '\(weightScale)': its shape is [341]; the config asks for [341, 1]."
+      )
     }
   }
 }

@@ -22,10 +22,12 @@ import Testing
 
   /// A config with one group, parts of it replaced.
   private func config(
-    method: String = "compressed-tensors", format: String = "int-quantized",
+    method: String = "compressed-tensors",
+    format: String = "int-quantized",
     group: String =
       #"{"targets":["Linear"],"weights":\#(weights),"input_activations":\#(activations)}"#,
-    ignore: String = #"["lm_head"]"#, cache: String = "null"
+    ignore: String = #"["lm_head"]"#,
+    cache: String = "null"
   ) -> String {
     """
     {"quant_method":"\(method)","format":"\(format)","quantization_status":"compressed",\
@@ -38,7 +40,8 @@ import Testing
     let quantized = try graph.withQuantizedWeights(of: Self.blocks(graph), .int8Weights)
       .withQuantizedActivations(
         leaders: Dictionary(uniqueKeysWithValues: Self.blocks(graph).map { ($0, $0) }),
-        .int8Activations)
+        .int8Activations
+      )
     let json = try #require(QuantizationConfig(describing: quantized)?.json)
     #expect(
       String(decoding: json.serialized(indent: 2), as: UTF8.self) == """
@@ -72,11 +75,13 @@ import Testing
           ],
           "kv_cache_scheme": null
         }
-        """)
+        """
+    )
     // Read back, it is what was described.
     #expect(
       try read(String(decoding: json.serialized(indent: nil), as: UTF8.self))
-        == QuantizationConfig(describing: quantized))
+        == QuantizationConfig(describing: quantized)
+    )
   }
 
   /// The linear layers of the blocks.
@@ -99,7 +104,8 @@ import Testing
     let path: TensorName = "model.layers.1.mlp.down_proj"
     let all = Self.blocks(graph)
     let leaders = Dictionary(
-      uniqueKeysWithValues: all.filter { $0 != path }.map { ($0, $0) })
+      uniqueKeysWithValues: all.filter { $0 != path }.map { ($0, $0) }
+    )
     let quantized = try graph.withQuantizedWeights(of: all, .int8Weights)
       .withQuantizedActivations(leaders: leaders, .int8Activations)
     let config = try #require(QuantizationConfig(describing: quantized))
@@ -125,8 +131,13 @@ import Testing
     let codes = MemorySource(
       Dictionary(
         uniqueKeysWithValues: graph.linearLayers.flatMap { layer in
-          [(layer.inputScale, Tensor([0.5])), (layer.inputZeroPoint, Tensor(.i8, [1], copying: [3] as [Int8]))]
-        }))
+          [
+            (layer.inputScale, Tensor([0.5])),
+            (layer.inputZeroPoint, Tensor(.i8, [1], copying: [3] as [Int8])),
+          ]
+        }
+      )
+    )
     let applied = try read.applied(to: graph, source: codes, file: "m")
     try applied.check()
     let integer = applied.nodes.filter { $0.op.operation.name == "integer_linear" }.map(\.path.text)
@@ -134,7 +145,8 @@ import Testing
       integer.sorted()
         == [1, 2].flatMap { layer in
           ["k", "o", "q", "v"].map { "model.layers.\(layer).self_attn.\($0)_proj" }
-        })
+        }
+    )
     #expect(applied.linearLayers.filter(\.hasCodes).map(\.path) == ["model.layers.2.mlp.up_proj"])
   }
 
@@ -154,7 +166,8 @@ import Testing
     )
     #expect(
       refusal(config(cache: "{}"))
-        == "config.json: 'quantization_config': 'kv_cache_scheme' is set; supported is null.")
+        == "config.json: 'quantization_config': 'kv_cache_scheme' is set; supported is null."
+    )
     let grouped = Self.weights.replacing("channel", with: "group")
     #expect(
       refusal(config(group: #"{"targets":["Linear"],"weights":\#(grouped)}"#))
@@ -171,14 +184,18 @@ import Testing
       refusal(
         config(
           group:
-            #"{"targets":["Linear"],"weights":\#(Self.weights),"input_activations":\#(dynamic)}"#))
+            #"{"targets":["Linear"],"weights":\#(Self.weights),"input_activations":\#(dynamic)}"#
+        )
+      )
         == "config.json: 'quantization_config': the activations of group 'group_0' are \(dynamic); supported is 8-bit int, strategy 'tensor', not dynamic."
     )
     #expect(
       refusal(
         config(
           group:
-            #"{"targets":["Linear"],"weights":\#(Self.weights),"output_activations":{}}"#))
+            #"{"targets":["Linear"],"weights":\#(Self.weights),"output_activations":{}}"#
+        )
+      )
         == "config.json: 'quantization_config': group 'group_0' quantizes 'output_activations'; supported is null."
     )
     #expect(
@@ -187,13 +204,17 @@ import Testing
     )
     #expect(
       refusal(
-        #"{"quant_method":"compressed-tensors","format":"int-quantized","config_groups":{}}"#)
+        #"{"quant_method":"compressed-tensors","format":"int-quantized","config_groups":{}}"#
+      )
         == "config.json: 'quantization_config' has no 'config_groups', so nothing says what is quantized."
     )
     #expect(
-      refusal("7") == "config.json: 'quantization_config' is a number; an object is needed.")
+      refusal("7") == "config.json: 'quantization_config' is a number; an object is needed."
+    )
     #expect(
       refusal(config(ignore: #"["re:(open"]"#))?.hasPrefix(
-        "config.json: 'quantization_config': 're:(open' is not a regular expression: ") == true)
+        "config.json: 'quantization_config': 're:(open' is not a regular expression: "
+      ) == true
+    )
   }
 }

@@ -17,7 +17,8 @@ struct RealModelConversion {
         names == [
           "config.json", "karat.json", "model.safetensors", "tokenizer.json",
           "tokenizer_config.json",
-        ])
+        ]
+      )
       let (gguf, converted) = (try LoadedModel.open(file), try LoadedModel.open(folder + "/m"))
       #expect(converted.model.graph == gguf.model.graph)
       #expect(converted.maximumLength == gguf.maximumLength)

@@ -41,7 +41,9 @@ func squaredError(_ numbers: [Float], _ range: QuantizationRange) -> Double {
     let lower: Float = -1 + 0.01 * (-2 - -1)
     let upper: Float = 10 + 0.01 * (110 - 10)
     let expected = QuantizationRange(
-      spanning: lower + 0.01 * (-3 - lower), upper + 0.01 * (10 - upper))
+      spanning: lower + 0.01 * (-3 - lower),
+      upper + 0.01 * (10 - upper)
+    )
     #expect(statistics(windows).range(.movingAverage) == expected)
   }
 
@@ -99,7 +101,8 @@ func squaredError(_ numbers: [Float], _ range: QuantizationRange) -> Double {
       #expect(range.scale.isFinite && range.scale > 0)
       #expect(
         squaredError([constant], range).squareRoot() <= Double(abs(constant)) / 200,
-        "\(constant)")
+        "\(constant)"
+      )
     }
     #expect(statistics([]).range(observer) == QuantizationRange(scale: 1, zeroPoint: 0))
   }
@@ -207,7 +210,8 @@ extension Numbers {
     #expect(range.scale == Float(2 * Double(largest) / 255))
     #expect(
       QuantizationRange(spanning: 0, Float.leastNonzeroMagnitude)
-        == QuantizationRange(scale: 1, zeroPoint: 0))
+        == QuantizationRange(scale: 1, zeroPoint: 0)
+    )
     #expect(QuantizationRange(spanning: 0, 0) == QuantizationRange(scale: 1, zeroPoint: 0))
   }
 }

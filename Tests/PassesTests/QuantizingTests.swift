@@ -34,11 +34,14 @@ import Testing
       let input = try executor.ids([window.calibrationTokens])
       try executor.run(
         given: [try executor.value(named: "input_ids"): input],
-        binding: Binding(batch: 1, length: 64), wanted: [layer.input]
+        binding: Binding(batch: 1, length: 64),
+        wanted: [layer.input]
       ) { _, operand in
         let numbers = operand.copied().elements(as: Float.self)
         let expected = QuantizationRange(
-          spanning: numbers.min() ?? .nan, numbers.max() ?? .nan)
+          spanning: numbers.min() ?? .nan,
+          numbers.max() ?? .nan
+        )
         #expect(ranges?[layer.path.text] == expected, "\(layer.path)")
       }
     }
@@ -46,14 +49,19 @@ import Testing
 
   @Test func ignoredLayersHaveNoRange() throws {
     let calibrated = try calibrate().apply(
-      to: try model("llama-tiny"), in: try context(320, ignored: ["lm_head", "re:.*down_proj"]))
+      to: try model("llama-tiny"),
+      in: try context(320, ignored: ["lm_head", "re:.*down_proj"])
+    )
     let paths = try #require(calibrated.calibration?.ranges.keys)
     #expect(paths.count == 18)
     #expect(
       message {
         _ = try calibrate().apply(
-          to: try model("llama-tiny"), in: try context(320, ignored: ["re:.*"]))
-      } == "calibrate: no linear layer is left to calibrate after 'ignore'.")
+          to: try model("llama-tiny"),
+          in: try context(320, ignored: ["re:.*"])
+        )
+      } == "calibrate: no linear layer is left to calibrate after 'ignore'."
+    )
   }
 
   @Test func anActivationThatIsConstantIsCalibrated() throws {
@@ -66,10 +74,13 @@ import Testing
       let calibrated = try calibrate(observer).apply(to: zeros, in: try context(320))
       #expect(
         calibrated.calibration?.ranges["model.layers.1.self_attn.q_proj"]
-          == QuantizationRange(scale: 1, zeroPoint: 0))
+          == QuantizationRange(scale: 1, zeroPoint: 0)
+      )
       let headless = try context(320, ignored: ["lm_head"])
       let quantized = try QuantizeActivations().apply(
-        to: try QuantizeWeights().apply(to: calibrated, in: headless), in: headless)
+        to: try QuantizeWeights().apply(to: calibrated, in: headless),
+        in: headless
+      )
       let logits = try Executor(quantized).logits([1, 2, 3]).elements(as: Float.self)
       #expect(logits.allSatisfy { $0.isFinite })
     }
@@ -92,7 +103,9 @@ import Testing
   @Test func theLargestWeightOfAChannelIsCode127() throws {
     let tiny = try model("llama-tiny")
     let quantized = try QuantizeWeights().apply(
-      to: tiny, in: try context(320, ignored: ["lm_head"]))
+      to: tiny,
+      in: try context(320, ignored: ["lm_head"])
+    )
     #expect(quantized.graph.linearLayers.filter(\.hasCodes).count == 21)
     for layer in quantized.graph.linearLayers where layer.hasCodes {
       let weight = try tiny.source.tensor(layer.weight)
@@ -123,7 +136,9 @@ import Testing
     var tiny = try model("llama-tiny")
     tiny.source = edited.source
     let quantized = try QuantizeWeights().apply(
-      to: tiny, in: try context(320, ignored: ["lm_head"]))
+      to: tiny,
+      in: try context(320, ignored: ["lm_head"])
+    )
     let scales = try quantized.source.tensor("model.layers.0.self_attn.o_proj.weight_scale")
     #expect(scales.elements(as: Float.self)[1] == 1)
     let codes = try quantized.source.tensor(name).rows(1..<2).elements(as: Int8.self)
@@ -137,7 +152,9 @@ import Testing
     var tiny = try model("llama-tiny")
     tiny.source = edited.source
     let quantized = try QuantizeWeights().apply(
-      to: tiny, in: try context(320, ignored: ["lm_head"]))
+      to: tiny,
+      in: try context(320, ignored: ["lm_head"])
+    )
     for tensor in ["weight", "weight_scale"] {
       #expect(
         message {
@@ -155,16 +172,19 @@ import Testing
     weights.bits = 4
     #expect(
       message { _ = try weights.apply(to: tiny, in: try context(320)) }
-        == "quantize-weights: bits is 4; weights can be quantized to 8.")
+        == "quantize-weights: bits is 4; weights can be quantized to 8."
+    )
     (weights.bits, weights.granularity) = (8, .tensor)
     #expect(
       message { _ = try weights.apply(to: tiny, in: try context(320)) }
-        == "quantize-weights: granularity is 'tensor'; weights share a scale by 'channel'.")
+        == "quantize-weights: granularity is 'tensor'; weights share a scale by 'channel'."
+    )
     var activations = QuantizeActivations()
     activations.granularity = .token
     #expect(
       message { _ = try activations.apply(to: tiny, in: try context(320)) }
-        == "quantize-activations: granularity is 'token'; activations share a scale by 'tensor'.")
+        == "quantize-activations: granularity is 'token'; activations share a scale by 'tensor'."
+    )
     #expect(
       message { _ = try QuantizeActivations().apply(to: tiny, in: try context(320)) }
         == "quantize-activations: the model has no calibrated ranges. Put 'calibrate' before this pass."
@@ -176,7 +196,9 @@ import Testing
     var calibrate = Calibrate()
     (calibrate.windows, calibrate.length) = (1, 64)
     let partly = try calibrate.apply(
-      to: tiny, in: try context(320, ignored: ["lm_head", "model.layers.0.mlp.up_proj"]))
+      to: tiny,
+      in: try context(320, ignored: ["lm_head", "model.layers.0.mlp.up_proj"])
+    )
     #expect(
       message {
         _ = try QuantizeActivations().apply(to: partly, in: try context(320, ignored: ["lm_head"]))
@@ -195,16 +217,21 @@ import Testing
     let headless = try context(1024, ignored: ["lm_head"])
     let calibrated = try calibrate.apply(to: alice, in: headless)
     let weightsFirst = try activations.apply(
-      to: try QuantizeWeights().apply(to: calibrated, in: headless), in: headless)
+      to: try QuantizeWeights().apply(to: calibrated, in: headless),
+      in: headless
+    )
     let activationsFirst = try QuantizeWeights().apply(
-      to: try activations.apply(to: calibrated, in: headless), in: headless)
+      to: try activations.apply(to: calibrated, in: headless),
+      in: headless
+    )
     #expect(weightsFirst.graph == activationsFirst.graph)
     let prompt = tokens(64, below: 1024, seed: 3)
     let found = try Executor(weightsFirst).logits(prompt)
     #expect(found.isIdentical(to: try Executor(activationsFirst).logits(prompt)))
     let error = relativeError(
       found.elements(as: Float.self),
-      try Executor(alice).logits(prompt).elements(as: Float.self))
+      try Executor(alice).logits(prompt).elements(as: Float.self)
+    )
     #expect(error > 1e-4 && error < 0.2)
   }
 }

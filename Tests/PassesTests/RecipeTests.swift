@@ -24,7 +24,8 @@ import Testing
         - quantize-activations
       ignore: ["lm_head", "re:.*mlp\\\\.gate$"]
       verify: { max-drop: 0.8%, data: h.txt, window: 128, windows: 9 }
-      """)
+      """
+    )
     #expect(found.seed == 7)
     #expect(found.files.model == "m")
     #expect(found.files.output == "o")
@@ -32,7 +33,8 @@ import Testing
     #expect(
       found.passes.map { type(of: $0).name } == [
         "smooth-quant", "smooth-quant", "calibrate", "quantize-weights", "quantize-activations",
-      ])
+      ]
+    )
     #expect((found.passes[0] as? SmoothQuant)?.alpha == .search)
     #expect((found.passes[1] as? SmoothQuant)?.alpha == .fixed(0.5))
     let calibrate = try #require(found.passes[2] as? Calibrate)
@@ -72,33 +74,44 @@ import Testing
     Fault("version: 1\npasses: []", "'passes' is empty; name at least one pass."),
     Fault(
       "version: 1\npases: [calibrate]",
-      "the recipe has no 'pases'. Did you mean 'passes'? \(known)"),
-    Fault("version: 1\nxyzzyxyzzy: 3\npasses: [calibrate]", "the recipe has no 'xyzzyxyzzy'. \(known)"),
+      "the recipe has no 'pases'. Did you mean 'passes'? \(known)"
+    ),
+    Fault(
+      "version: 1\nxyzzyxyzzy: 3\npasses: [calibrate]",
+      "the recipe has no 'xyzzyxyzzy'. \(known)"
+    ),
     Fault(
       "version: 1\npasses: [calibrat]",
-      "no pass is named 'calibrat'. Did you mean 'calibrate'? \(passes)"),
+      "no pass is named 'calibrat'. Did you mean 'calibrate'? \(passes)"
+    ),
     Fault(
       "version: 1\npasses:\n  - quantize-weights: { bit: 8 }",
       "'quantize-weights' has no 'bit'. Did you mean 'bits'? Known: \(QuantizeWeights.optionNames.joined(separator: ", "))."
     ),
     Fault(
       "version: 1\npasses:\n  - [calibrate]",
-      "a pass is written as its name, or as 'name: { option: value }', not '- calibrate'."),
+      "a pass is written as its name, or as 'name: { option: value }', not '- calibrate'."
+    ),
     Fault(
       "version: 1\npasses: [calibrate]\nignore: lm_head",
-      "'ignore' is 'lm_head'; a list of layer names or re: patterns is needed."),
+      "'ignore' is 'lm_head'; a list of layer names or re: patterns is needed."
+    ),
     Fault(
       "version: 1\npasses: [calibrate]\nseed: -1",
-      "'seed' is '-1'; a whole number from 0 is needed."),
+      "'seed' is '-1'; a whole number from 0 is needed."
+    ),
     Fault(
       "version: 1\npasses: [calibrate]\nverify: { max-drop: little }",
-      "'max-drop' is 'little'; a percentage such as 0.8% or a fraction is needed."),
+      "'max-drop' is 'little'; a percentage such as 0.8% or a fraction is needed."
+    ),
     Fault(
       "version: 1\npasses: [calibrate]\nverify: { max-dro: 1% }",
-      "'verify' has no 'max-dro'. Did you mean 'max-drop'? Known: max-drop, data, window, windows."),
+      "'verify' has no 'max-dro'. Did you mean 'max-drop'? Known: max-drop, data, window, windows."
+    ),
     Fault(
       "version: 1\npasses: [calibrate]\nverify: { window: 1 }",
-      "'window' is '1'; a whole number from 2 is needed."),
+      "'window' is '1'; a whole number from 2 is needed."
+    ),
   ])
   func aFaultIsNamed(_ fault: Fault) {
     #expect(message { _ = try recipe(fault.yaml) } == "r.yaml: " + fault.message)
@@ -108,12 +121,19 @@ import Testing
     ("calibrate: { windows: many }", "r.yaml: 'calibrate': 'windows' is 'many'."),
     ("calibrate: { observer: median }", "r.yaml: 'calibrate': 'observer' is 'median'."),
     ("smooth-quant: { alpha: most }", "r.yaml: 'smooth-quant': 'alpha' is 'most'."),
-    ("quantize-activations: { symmetric: 3.5 }", "r.yaml: 'quantize-activations': 'symmetric' is '3.5'."),
-    ("quantize-weights: { granularity: row }", "r.yaml: 'quantize-weights': 'granularity' is 'row'."),
+    (
+      "quantize-activations: { symmetric: 3.5 }",
+      "r.yaml: 'quantize-activations': 'symmetric' is '3.5'."
+    ),
+    (
+      "quantize-weights: { granularity: row }",
+      "r.yaml: 'quantize-weights': 'granularity' is 'row'."
+    ),
   ])
   func aValueOfAnotherTypeIsNamed(_ pass: String, _ beginning: String) throws {
     let found = try #require(
-      message { _ = try recipe("version: 1\npasses:\n  - \(pass)") })
+      message { _ = try recipe("version: 1\npasses:\n  - \(pass)") }
+    )
     #expect(found.hasPrefix(beginning), "\(found)")
     #expect(!found.contains("DecodingError") && !found.contains("CodingKey"), "\(found)")
   }
@@ -138,14 +158,17 @@ import Testing
     let levels = (1...9).map { level in
       "a\(level): &a\(level) [\(Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", "))]"
     }
-    let yaml = "a0: &a0 [x]\n" + levels.joined(separator: "\n") + "\nversion: 1\npasses: [calibrate]"
+    let yaml =
+      "a0: &a0 [x]\n" + levels.joined(separator: "\n") + "\nversion: 1\npasses: [calibrate]"
     #expect(
-      message { _ = try recipe(yaml) }?.hasPrefix("r.yaml: the recipe has no 'a0'. ") == true)
+      message { _ = try recipe(yaml) }?.hasPrefix("r.yaml: the recipe has no 'a0'. ") == true
+    )
   }
 
   @Test func theRecordHoldsEveryOption() throws {
     let found = try recipe(
-      "version: 1\nseed: 3\npasses:\n  - calibrate: { windows: 5 }\nignore: [lm_head]")
+      "version: 1\nseed: 3\npasses:\n  - calibrate: { windows: 5 }\nignore: [lm_head]"
+    )
     let json = found.json
     #expect(json["version"]?.int == 1)
     #expect(json["seed"]?.int == 3)
@@ -188,7 +211,8 @@ import Testing
     #expect(Recipe.presets.map(\.name).contains("int8-weights"))
     #expect(Recipe.presets.first { $0.name == "int8" }?.recipe.needsCalibrationText == true)
     #expect(
-      Recipe.presets.first { $0.name == "int8-weights" }?.recipe.needsCalibrationText == false)
+      Recipe.presets.first { $0.name == "int8-weights" }?.recipe.needsCalibrationText == false
+    )
   }
 }
 
@@ -205,6 +229,8 @@ import Testing
     #expect(!LayerFilter().contains("lm_head"))
     #expect(
       message { _ = try LayerFilter(["re:(open"]) }?.hasPrefix(
-        "ignore: 're:(open' is not a regular expression: ") == true)
+        "ignore: 're:(open' is not a regular expression: "
+      ) == true
+    )
   }
 }

@@ -15,10 +15,13 @@ func tokens(_ count: Int, below vocabulary: Int32, seed: UInt64) -> [Int32] {
 func model(_ name: String) throws -> Model { try LoadedModel.open(fixture(name)).model }
 
 /// What passes are given, with tokens in place of a text.
-func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) throws -> PassContext {
+func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) throws -> PassContext
+{
   PassContext(
-    calibrationTokens: tokens(count, below: vocabulary, seed: 11), calibrationName: "c.txt",
-    ignored: try LayerFilter(ignored))
+    calibrationTokens: tokens(count, below: vocabulary, seed: 11),
+    calibrationName: "c.txt",
+    ignored: try LayerFilter(ignored)
+  )
 }
 
 @Suite struct SmoothingGroups {
@@ -34,7 +37,11 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
     let block = groups.prefix(4).map { group in
       group.layers.map { String($0.path.text.split(separator: ".").last ?? "") }
     }
-    #expect(block == [["q_proj", "k_proj", "v_proj"], ["o_proj"], ["gate_proj", "up_proj"], ["down_proj"]])
+    #expect(
+      block == [
+        ["q_proj", "k_proj", "v_proj"], ["o_proj"], ["gate_proj", "up_proj"], ["down_proj"],
+      ]
+    )
     let producers = groups.prefix(4).map { group in
       switch group.producer {
       case .norm(let weight, let features): "\(weight) \(features)"
@@ -45,7 +52,8 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
       producers == [
         "model.layers.0.input_layernorm.weight 64", "model.layers.0.self_attn.v_proj.weight",
         "model.layers.0.post_attention_layernorm.weight 64", "model.layers.0.mlp.up_proj.weight",
-      ])
+      ]
+    )
   }
 
   @Test func groupedHeadsReadAValueChannelSeveralTimes() throws {
@@ -53,7 +61,9 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
     let (_, groups) = try groups()
     let attention = groups[1]
     #expect(attention.sourceCount == 32)
-    #expect(attention.sourceChannel == Array(0..<16) + Array(0..<16) + Array(16..<32) + Array(16..<32))
+    #expect(
+      attention.sourceChannel == Array(0..<16) + Array(0..<16) + Array(16..<32) + Array(16..<32)
+    )
     #expect(groups[3].sourceChannel == Array(0..<128))
   }
 
@@ -66,7 +76,9 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
     #expect(!groups.contains { $0.layers[0].path == "model.layers.0.self_attn.q_proj" })
     // Layers that are codes already cannot be rescaled.
     let quantized = try graph.withQuantizedWeights(
-      of: ["model.layers.1.mlp.down_proj"], .int8Weights)
+      of: ["model.layers.1.mlp.down_proj"],
+      .int8Weights
+    )
     #expect(quantized.smoothingGroups(among: quantized.linearLayers).count == 11)
     // Nor can one whose up_proj is codes be folded into it.
     let up = try graph.withQuantizedWeights(of: ["model.layers.1.mlp.up_proj"], .int8Weights)
@@ -92,7 +104,8 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
 
   @Test(
     arguments: ["alice", "llama-tiny", "llama3-rope-tiny"],
-    [SmoothQuant.Alpha.search, .fixed(0), .fixed(0.5), .fixed(1)])
+    [SmoothQuant.Alpha.search, .fixed(0), .fixed(0.5), .fixed(1)]
+  )
   func logitsStayWhatTheyWere(_ name: String, _ alpha: SmoothQuant.Alpha) throws {
     let original = try model(name)
     let vocabulary: Int32 = name == "alice" ? 1024 : 320
@@ -137,10 +150,12 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
     let tiny = try model("llama-tiny")
     #expect(
       message { _ = try smooth(.fixed(1.5)).apply(to: tiny, in: try context(320)) }
-        == "smooth-quant: alpha is 1.5; a number from 0 to 1 is needed.")
+        == "smooth-quant: alpha is 1.5; a number from 0 to 1 is needed."
+    )
     #expect(
       message { _ = try smooth(.search).apply(to: tiny, in: try context(320, ignored: ["re:.*"])) }
-        == "smooth-quant: no linear layer reads a value that can be rescaled.")
+        == "smooth-quant: no linear layer reads a value that can be rescaled."
+    )
     #expect(
       message { _ = try smooth(.search).apply(to: tiny, in: try context(320, 63)) }
         == "c.txt: the calibration text has 63 tokens; one window needs 64. Give more text, or ask for shorter windows."
@@ -161,7 +176,8 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
     table.edit("model.embed_tokens.weight") { $0 = $0.map { _ in broken } }
     var activation = try model("llama-tiny")
     activation.source = table.source
-    let named = "'model.layers.0.self_attn.q_proj', 'model.layers.0.self_attn.k_proj', 'model.layers.0.self_attn.v_proj'"
+    let named =
+      "'model.layers.0.self_attn.q_proj', 'model.layers.0.self_attn.k_proj', 'model.layers.0.self_attn.v_proj'"
     #expect(
       message { _ = try smooth(.fixed(0.5)).apply(to: activation, in: try context(320)) }
         == "smooth-quant: what \(named) reads, or a weight of theirs, holds NaN or infinity. Mend the checkpoint, or leave the layers out with ignore."

@@ -88,7 +88,8 @@ package struct Numbers: RandomNumberGenerator {
   /// Numbers of a normal distribution (Box and Muller, 1958).
   package mutating func normal(_ count: Int) -> [Float] {
     (0..<count).map { _ in
-      let radius = (-2 * log(Double.random(in: .leastNonzeroMagnitude..<1, using: &self))).squareRoot()
+      let radius = (-2 * log(Double.random(in: .leastNonzeroMagnitude..<1, using: &self)))
+        .squareRoot()
       return Float(radius * cos(2 * Double.pi * Double.random(in: 0..<1, using: &self)))
     }
   }

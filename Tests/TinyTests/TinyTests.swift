@@ -49,7 +49,8 @@ import Testing
     let (input, output) = (try executor.value(named: "x"), try executor.value(named: "y"))
     var y: [Float] = []
     try executor.run(
-      given: [input: Tensor(x, shape: [1, x.count])], binding: Binding(batch: 1, length: 1),
+      given: [input: Tensor(x, shape: [1, x.count])],
+      binding: Binding(batch: 1, length: 1),
       wanted: [output]
     ) { _, operand in y = operand.copied().elements(as: Float.self) }
     return y
@@ -65,7 +66,8 @@ import Testing
         %3 = linear(%0, %1, %2) : F32[batch, 3]  @ layer
         x: %0
         y: %3
-        """)
+        """
+    )
     let source = MemorySource([
       "layer.weight": Tensor([1, 2, 3, 4, 5, 6], shape: [3, 2]),
       "layer.bias": Tensor([0.5, 0, -1]),
@@ -114,13 +116,19 @@ import Testing
       var calibrate = Calibrate()
       (calibrate.windows, calibrate.length) = (16, 64)
       let recipe = Recipe(
-        passes: [calibrate, QuantizeWeights(), QuantizeActivations()], ignored: ["lm_head"])
+        passes: [calibrate, QuantizeWeights(), QuantizeActivations()],
+        ignored: ["lm_head"]
+      )
       let text = try TextFile(fixture("text/botchan-calibration.txt")).text
       var pipeline = Pipeline(recipe)
       pipeline.calibration = try float.tokenizer().encode(text, addSpecialTokens: false)
       let quantized = try pipeline.run(float).model
       try ModelWriter().write(
-        quantized, from: float, record: ModelRecord(command: "quantize"), to: folder + "/int8")
+        quantized,
+        from: float,
+        record: ModelRecord(command: "quantize"),
+        to: folder + "/int8"
+      )
 
       // Open what was written: integers run as they were found.
       let int8 = try LoadedModel.open(folder + "/int8")
@@ -129,12 +137,16 @@ import Testing
       // Verify: both models side by side over text that neither has seen.
       let heldOut = try TextFile(fixture("text/botchan-heldout.txt")).text
       let windows = try TokenWindows(
-        measuring: try int8.tokenizer().encode(heldOut, addSpecialTokens: false), length: 64,
-        limit: 32, name: "heldout")
+        measuring: try int8.tokenizer().encode(heldOut, addSpecialTokens: false),
+        length: 64,
+        limit: 32,
+        name: "heldout"
+      )
       let findings = try Verifier(maximumDrop: 0.1).compare(
         Verifier.Subject(Executor(float.model), byteCount: float.byteCount),
         Verifier.Subject(Executor(int8.model), byteCount: int8.byteCount),
-        windows: windows.windows)
+        windows: windows.windows
+      )
       #expect(findings.tokens == 32 * 63)
       #expect(findings.ratio.ratio < 1.1)
       #expect(findings.divergence.mean > 0)

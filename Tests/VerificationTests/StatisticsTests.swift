@@ -18,7 +18,9 @@ import Testing
     let segments = Segments(scoredTokens: [100])
     #expect(segments.standardError(of: Array(repeating: 1, count: 100)) == nil)
     let interval = RatioInterval(
-      differences: Array(repeating: 0.5, count: 100), segments: segments)
+      differences: Array(repeating: 0.5, count: 100),
+      segments: segments
+    )
     #expect(abs(interval.ratio - exp(0.5)) < 1e-12)
     #expect(interval.bounds == nil)
     #expect(Verdict(interval, maximumDrop: 10) == .undecided)
@@ -83,7 +85,9 @@ import Testing
       }
       let segments = Segments(scoredTokens: [40 * 64])
       return Verdict(
-        RatioInterval(differences: numbers, segments: segments), maximumDrop: drop)
+        RatioInterval(differences: numbers, segments: segments),
+        maximumDrop: drop
+      )
     }
     #expect(verdict(0.004, 0.001, 0.008) == .pass)
     #expect(verdict(0.012, 0.001, 0.008) == .fail)

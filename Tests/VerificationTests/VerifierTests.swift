@@ -26,13 +26,17 @@ import Testing
       graph: try tracer.finish(),
       source: MemorySource([
         "table.weight": Tensor(rows.flatMap(\.self), shape: [size, vocabulary])
-      ]))
+      ])
+    )
   }
 
   @Test func aModelAgainstItselfLosesNothing() throws {
     let alice = try LoadedModel.open(fixture("alice")).model
     let found = try Verifier(maximumDrop: 0).compare(
-      subject(alice), subject(alice), windows: try windows(8))
+      subject(alice),
+      subject(alice),
+      windows: try windows(8)
+    )
     #expect(found.tokens == 8 * 127)
     #expect(found.windows == 8)
     #expect(found.windowLength == 128)
@@ -59,7 +63,10 @@ import Testing
     let candidate = try chain([[0, log(3)], [0, log(3)]])
     let windows: [[Int32]] = [[0, 0, 1, 0], [1, 1]]
     let found = try Verifier().compare(
-      subject(reference), subject(candidate), windows: windows)
+      subject(reference),
+      subject(candidate),
+      windows: windows
+    )
     // Scored are 0, 1, 0 and 1.
     #expect(found.tokens == 4)
     #expect(abs(found.referencePerplexity - 2) < 1e-6)
@@ -78,17 +85,21 @@ import Testing
   }
 
   @Test func modelsThatCannotBeComparedAreRefused() throws {
-    let (two, three) = (try chain([[0, 0], [0, 0]]), try chain([[0, 0, 0], [0, 0, 0], [0, 0, 0]]))
+    let (two, three) = (
+      try chain([[0, 0], [0, 0]]), try chain([[0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    )
     #expect(
       message { _ = try Verifier().compare(subject(two), subject(three), windows: [[0, 1]]) }
         == "the reference has a vocabulary of 2 and the candidate one of 3; only models of one vocabulary can be compared."
     )
     #expect(
       message { _ = try Verifier().compare(subject(two), subject(two), windows: []) }
-        == "there is nothing to score: each window needs at least 2 tokens.")
+        == "there is nothing to score: each window needs at least 2 tokens."
+    )
     #expect(
       message { _ = try Verifier().compare(subject(two), subject(two), windows: [[0, 1], [1]]) }
-        == "there is nothing to score: each window needs at least 2 tokens.")
+        == "there is nothing to score: each window needs at least 2 tokens."
+    )
     #expect(
       message { _ = try Verifier().compare(subject(two), subject(two), windows: [[0, 2]]) }
         == "token 2 is not in the model's vocabulary of 2. Does the tokenizer belong to another model?"
@@ -97,11 +108,13 @@ import Testing
     let wide = try chain([[0, 0, 0], [0, 0, 0]])
     #expect(
       message { _ = try Verifier().compare(subject(two), subject(wide), windows: [[0, 1]]) }
-        == "the reference gives 2 logits and the candidate 3.")
+        == "the reference gives 2 logits and the candidate 3."
+    )
     let narrow = try chain([[0], [0], [0]])
     #expect(
       message { _ = try Verifier().compare(subject(narrow), subject(narrow), windows: [[0, 2]]) }
-        == "token 2 has no logit: the model gives 1. Does the tokenizer belong to another model?")
+        == "token 2 has no logit: the model gives 1. Does the tokenizer belong to another model?"
+    )
   }
 
   @Test(arguments: [Float.nan, .infinity])
@@ -125,13 +138,16 @@ import Testing
     let tokens = (0..<10).map { Int32($0) }
     #expect(
       try TokenWindows(measuring: tokens, length: 4, name: "t").windows
-        == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]])
+        == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    )
     #expect(
       try TokenWindows(measuring: tokens, length: 3, name: "t").windows
-        == [[0, 1, 2], [3, 4, 5], [6, 7, 8]])
+        == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    )
     #expect(
       try TokenWindows(measuring: tokens, length: 4, limit: 1, name: "t").windows
-        == [[0, 1, 2, 3]])
+        == [[0, 1, 2, 3]]
+    )
     #expect(try TokenWindows(measuring: tokens, length: .max, name: "t").windows == [tokens])
   }
 
@@ -141,7 +157,8 @@ import Testing
     #expect(found.windows.map(\.first) == [0, 20, 50, 70])
     #expect(found.windows.allSatisfy { $0.count == 10 })
     #expect(
-      try TokenWindows(calibrating: tokens, count: 99, length: 30, name: "t").windows.count == 3)
+      try TokenWindows(calibrating: tokens, count: 99, length: 30, name: "t").windows.count == 3
+    )
   }
 
   @Test func textsThatAreTooShortAreNamed() {

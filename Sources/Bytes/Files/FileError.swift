@@ -53,7 +53,7 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Describes a refusal of the system by its error number.
-  init(errno: Int32, _ path: String, _ operation: Operation) {
+  package init(errno: Int32, _ path: String, _ operation: Operation) {
     let kind = Kind(errno: errno)
     self.kind = kind
     self.path = path

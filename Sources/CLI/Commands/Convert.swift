@@ -21,10 +21,25 @@ struct ConvertCommand: ParsableCommand {
 
   @OptionGroup var options: OutputOptions
 
+  private var isFile: Bool { output.hasSuffix(".safetensors") }
+
+  func validate() throws {
+    let others = [".gguf", ".kcf", ".bin", ".pt", ".pth"].filter { output.hasSuffix($0) }
+    if let ending = others.first, to == nil {
+      throw ValidationError(
+        "'\(output)' ends in \(ending), which cannot be written. Name a folder, or a file that ends "
+          + "in .safetensors."
+      )
+    }
+    if isFile, options.shardSize != nil {
+      throw ValidationError("--shard-size splits a folder; '\(output)' is a single file.")
+    }
+  }
+
   func run() throws {
     let terminal = Terminal.standard
     let conversion = try Conversion(input, dtype: dtype?.dtype)
-    if output.hasSuffix(".safetensors") {
+    if isFile {
       try conversion.writeFile(output, replacing: options.force, progress: terminal.progress)
     } else {
       try conversion.writeFolder(

@@ -65,6 +65,7 @@ struct QuantizeCommand: ParsableCommand {
       )
     )
     job.calibration = calibration
+    job.isRecipeOwn = recipe != nil
     job.data = data
     job.isVerified = maxDrop != nil || data != nil
     job.maximumDrop = maxDrop?.fraction

@@ -54,7 +54,7 @@ public struct Attention: Operation {
     var values = (address: v.floats, stride: length * v.features)
     if let cache = run.cache {
       let layer = cache.layer(run.place, keySize: k.features, valueSize: v.features)
-      layer.append(k, v, batch: batch, length: length, start: run.binding.start)
+      layer.append(k, v, length: length, start: run.binding.start)
       keys = (layer.keys, layer.capacity * k.features)
       values = (layer.values, layer.capacity * v.features)
     }

@@ -1,54 +1,86 @@
 /// The keys and values of the tokens that a generation has seen, for every attention of a graph.
 ///
-/// Takes `2 · layers · batch · capacity · keyValueHeads · headSize` floats.
+/// Takes `2 · layers · batch · tokens · keyValueHeads · headSize` floats, and up to twice that while
+/// it grows.
 package final class KeyValueCache {
-  /// How many tokens of each sequence it can hold.
-  package let capacity: Int
   private let batch: Int
   private var layers: [Int: Layer] = [:]
 
-  package init(batch: Int, capacity: Int) {
+  package init(batch: Int) {
     self.batch = batch
-    self.capacity = capacity
   }
 
   func layer(_ place: Int, keySize: Int, valueSize: Int) -> Layer {
     if let layer = layers[place] { return layer }
-    let layer = Layer(batch: batch, capacity: capacity, keySize: keySize, valueSize: valueSize)
+    let layer = Layer(batch: batch, keySize: keySize, valueSize: valueSize)
     layers[place] = layer
     return layer
   }
 
   /// One attention's keys [batch, capacity, keySize] and values [batch, capacity, valueSize].
   final class Layer {
-    let capacity: Int
-    let keys: UnsafePointer<Float>
-    let values: UnsafePointer<Float>
-    private let mutableKeys: UnsafeMutablePointer<Float>
-    private let mutableValues: UnsafeMutablePointer<Float>
+    private let batch: Int
+    private(set) var capacity = 0
+    private var keyRows: Rows
+    private var valueRows: Rows
 
-    init(batch: Int, capacity: Int, keySize: Int, valueSize: Int) {
-      self.capacity = capacity
-      mutableKeys = .allocate(capacity: batch * capacity * keySize)
-      mutableValues = .allocate(capacity: batch * capacity * valueSize)
-      keys = UnsafePointer(mutableKeys)
-      values = UnsafePointer(mutableValues)
+    var keys: UnsafePointer<Float> { UnsafePointer(keyRows.address) }
+    var values: UnsafePointer<Float> { UnsafePointer(valueRows.address) }
+
+    init(batch: Int, keySize: Int, valueSize: Int) {
+      self.batch = batch
+      keyRows = Rows(width: keySize, count: 0)
+      valueRows = Rows(width: valueSize, count: 0)
     }
 
     deinit {
-      mutableKeys.deallocate()
-      mutableValues.deallocate()
+      keyRows.address.deallocate()
+      valueRows.address.deallocate()
     }
 
-    func append(_ k: Operand, _ v: Operand, batch: Int, length: Int, start: Int) {
-      precondition(start + length <= capacity, "the cache holds \(capacity) tokens")
-      for (source, target, size) in [
-        (k.floats, mutableKeys, k.features), (v.floats, mutableValues, v.features),
-      ] {
-        for sequence in 0..<batch {
-          (target + (sequence * capacity + start) * size)
-            .update(from: source + sequence * length * size, count: length * size)
-        }
+    /// Puts the keys and values of `length` tokens behind the first `start` of each sequence.
+    func append(_ k: Operand, _ v: Operand, length: Int, start: Int) {
+      if start + length > capacity {
+        let grown = max(start + length, 2 * capacity, 64)
+        keyRows.grow(batch: batch, from: capacity, to: grown, used: start)
+        valueRows.grow(batch: batch, from: capacity, to: grown, used: start)
+        capacity = grown
+      }
+      keyRows.write(k.floats, batch: batch, capacity: capacity, length: length, start: start)
+      valueRows.write(v.floats, batch: batch, capacity: capacity, length: length, start: start)
+    }
+  }
+
+  /// Rows of one width for each sequence of a batch.
+  private struct Rows {
+    let width: Int
+    var address: UnsafeMutablePointer<Float>
+
+    init(width: Int, count: Int) {
+      self.width = width
+      address = .allocate(capacity: max(width * count, 1))
+    }
+
+    mutating func grow(batch: Int, from capacity: Int, to grown: Int, used: Int) {
+      let larger = UnsafeMutablePointer<Float>.allocate(capacity: batch * grown * width)
+      for sequence in 0..<batch {
+        (larger + sequence * grown * width)
+          .update(from: address + sequence * capacity * width, count: used * width)
+      }
+      address.deallocate()
+      address = larger
+    }
+
+    func write(
+      _ source: UnsafePointer<Float>,
+      batch: Int,
+      capacity: Int,
+      length: Int,
+      start: Int
+    ) {
+      for sequence in 0..<batch {
+        (address + (sequence * capacity + start) * width)
+          .update(from: source + sequence * length * width, count: length * width)
       }
     }
   }
