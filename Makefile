@@ -4,7 +4,7 @@
 # make check    everything against independent implementations, on a real model (Python in .venv)
 # make format   format the sources in place
 # make lint     what the formatter and the census would object to
-# make bench    time the kernels and the river, beside their peers
+# make bench    time the prefill of a real model beside PyTorch, in alternating runs
 # make docs     build the documentation into .build/docs, warnings as errors
 # make census   lines per room, and the longest files
 
@@ -34,7 +34,8 @@ lint:
 
 bench: install models
 	swift build -c release --product karat
-	.build/release/karat bench
+	scripts/python
+	scripts/bench
 
 docs:
 	scripts/docs

@@ -77,12 +77,7 @@ public struct Calibrate: Pass {
       }
       try run.run(stage, wanted: observed) { window, value, operand in
         guard statistics[value]?.observe(operand.floats, count: operand.count) == true else {
-          let names = (readers[value] ?? []).map(\.path.quoted).joined(separator: ", ")
-          throw PassError(
-            Self.name,
-            "window \(window): what \(names) reads holds NaN or infinity, so no range can hold it. "
-              + "Does the model overflow, or is a weight broken? Try: karat inspect --tensors."
-          )
+          throw PassError.notFinite(Self.name, window: window, layers: readers[value] ?? [])
         }
         samples[value]?.add(operand)
       }

@@ -87,44 +87,65 @@ struct OutputError {
     /// The largest.
     let upper: Float
 
-    /// The squared error of the outputs when what the layers read is quantized by a range.
+    /// The squared error of the outputs when what the layers read is quantized by a range, over all
+    /// rows that the sample stands for.
     func loss(_ range: QuantizationRange) -> Double {
-      let workers = error.workers
-      let codes = Tensor(.u8, rows.shape) { bytes in
-        guard let out = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
-        rows.withFloats { x in
-          quantize(
-            x: x,
-            count: rows.shape.elementCount,
-            scale: range.scale,
-            zeroPoint: range.unsignedZeroPoint,
-            out: out,
-            on: workers
-          )
+      let count = rows.shape[0]
+      let tiles = (count + Self.tileRows - 1) / Self.tileRows
+      var losses = Array(repeating: 0.0, count: tiles)
+      losses.withUnsafeMutableBufferPointer { losses in
+        let losses = losses
+        error.workers.forEachTile(tiles) { tile in
+          let first = tile * Self.tileRows
+          losses[tile] = loss(range, first..<min(first + Self.tileRows, count))
         }
       }
-      return zip(weights, error.outputs).reduce(0) { sum, layer in
-        let ((packed, scales), expected) = layer
-        let output = Tensor(.f32, expected.shape) { bytes in
-          guard let out = bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-          codes.withElements(as: UInt8.self) { codes in
-            guard let x = codes.baseAddress else { return }
+      // Added up in the tiles' order, so that the sum does not depend on the number of threads.
+      return losses.reduce(0, +)
+    }
+
+    /// Few enough that codes and outputs of a tile stay in the cache.
+    private static let tileRows = 128
+
+    /// The loss of some rows, on one thread.
+    private func loss(_ range: QuantizationRange, _ tile: Range<Int>) -> Double {
+      let inFeatures = rows.shape[1]
+      let widest = error.weights.reduce(0) { max($0, $1.shape[0]) }
+      let single = Workers(threads: 1)
+      return withUnsafeTemporaryAllocation(
+        of: UInt8.self,
+        capacity: tile.count * inFeatures
+      ) { codes in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: tile.count * widest) { outputs in
+          guard let codes = codes.baseAddress, let outputs = outputs.baseAddress else { return 0 }
+          rows.withFloats { x in
+            quantize(
+              x: x + tile.lowerBound * inFeatures,
+              count: tile.count * inFeatures,
+              scale: range.scale,
+              zeroPoint: range.unsignedZeroPoint,
+              out: codes,
+              on: single
+            )
+          }
+          return zip(weights, error.outputs).reduce(0) { sum, layer in
+            let ((packed, scales), expected) = layer
             scales.withFloats { scales in
               integerLinear(
-                x: x,
-                rows: expected.shape[0],
+                x: codes,
+                rows: tile.count,
                 weight: packed,
                 scale: range.scale,
                 zeroPoint: range.unsignedZeroPoint,
                 weightScales: scales,
                 bias: nil,
-                out: out,
-                on: workers
+                out: outputs,
+                on: single
               )
             }
+            return sum + error.squaredError(of: outputs, expected, tile)
           }
         }
-        return sum + error.squaredError(expected, output)
       }
     }
 
@@ -156,15 +177,20 @@ struct OutputError {
     return candidate.range(search.ends)
   }
 
-  /// The squared difference of outputs over all rows that the sample stands for.
-  private func squaredError(_ left: Tensor, _ right: Tensor) -> Double {
-    let split = sample.extremeRows * left.shape[1]
-    let rest = left.shape.elementCount - split
-    return left.withFloats { left in
-      right.withFloats { right in
-        squaredDifference(left, right, count: split)
-          + sample.weight * squaredDifference(left + split, right + split, count: rest)
-      }
+  /// The squared difference of a tile's outputs from the expected ones, each row counted as often
+  /// as the sample says.
+  private func squaredError(
+    of outputs: UnsafePointer<Float>,
+    _ expected: Tensor,
+    _ tile: Range<Int>
+  ) -> Double {
+    let features = expected.shape[1]
+    let extreme = min(max(sample.extremeRows - tile.lowerBound, 0), tile.count) * features
+    return expected.withFloats { expected in
+      let expected = expected + tile.lowerBound * features
+      let rest = tile.count * features - extreme
+      return squaredDifference(outputs, expected, count: extreme)
+        + sample.weight * squaredDifference(outputs + extreme, expected + extreme, count: rest)
     }
   }
 }

@@ -1,6 +1,8 @@
 import Foundation
 import KaratBytes
 import KaratDatasets
+import KaratGraphs
+import KaratTensors
 
 // Options that a recipe leaves out keep their defaults.
 
@@ -39,5 +41,17 @@ extension PassContext {
       length: min(length, maximumLength ?? length),
       name: calibrationName
     ).windows
+  }
+}
+
+extension PassError {
+  /// What layers read holds NaN or infinity, so that no range can hold it.
+  static func notFinite(_ pass: String, window: Int, layers: [LinearLayer]) -> PassError {
+    let names = layers.map(\.path.quoted).joined(separator: ", ")
+    return PassError(
+      pass,
+      "window \(window): what \(names) reads holds NaN or infinity, so no range can hold it. "
+        + "Does the model overflow, or is a weight broken? Try: karat inspect --tensors."
+    )
   }
 }

@@ -101,7 +101,11 @@ public struct SmoothQuant: Pass {
           ($0.input, RowSample(features: $0.sourceChannel.count, total: total))
         }
       )
-      try run.run(stage, wanted: own.map(\.input)) { _, value, operand in
+      try run.run(stage, wanted: own.map(\.input)) { window, value, operand in
+        guard minMax(operand.floats, count: operand.count).finite else {
+          let layers = own.first { $0.input == value }?.layers ?? []
+          throw PassError.notFinite(Self.name, window: window, layers: layers)
+        }
         samples[value]?.add(operand)
       }
       for group in own {

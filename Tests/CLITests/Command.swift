@@ -54,6 +54,8 @@ struct Workplace {
   ///   - input: its standard input.
   ///   - shell: shell code before it, such as `ulimit -f 1;`.
   ///   - redirected: shell code behind it, such as `> /dev/full`.
+  /// - Returns: how it ended.
+  /// - Throws: what keeps it from being run.
   func karat(
     _ arguments: String...,
     input: String = "",

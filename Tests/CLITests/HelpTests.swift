@@ -3,7 +3,9 @@ import Karat
 import Testing
 
 extension Command {
-  /// The help texts, word for word. To record them anew: `KARAT_RECORD=1 swift test -c release
+  /// The help texts, word for word.
+  ///
+  /// To record them anew: `KARAT_RECORD=1 swift test -c release
   /// --filter Help`, then read the difference.
   @Suite struct Help {
     private static let golden = URL(filePath: #filePath).deletingLastPathComponent()
@@ -11,6 +13,7 @@ extension Command {
 
     @Test(arguments: [
       "karat", "inspect", "convert", "quantize", "verify", "run", "generate", "tokenize", "logits",
+      "bench",
     ])
     func saysWhatItSaid(_ name: String) throws {
       try inWorkplace { place in

@@ -58,7 +58,7 @@ import Testing
     // A prompt of five tokens at once, then token by token, then the rest at once.
     let length = ids[0].count
     let steps = [0..<5] + (5..<length - 4).map { $0..<$0 + 1 } + [length - 4..<length]
-    let cache = KeyValueCache(batch: ids.count, capacity: length)
+    let cache = KeyValueCache(batch: ids.count)
     let vocabulary = whole.count / (ids.count * length)
     var cached = Array(repeating: Float.nan, count: whole.count)
     for step in steps {

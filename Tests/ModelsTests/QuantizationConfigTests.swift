@@ -112,9 +112,9 @@ import Testing
     #expect(config.groups.count == 2)
     #expect(config.groups[0].targets.count == 20)
     #expect(config.groups[0].activations == .int8Activations)
-    #expect(config.groups[1].targets == [path.text])
+    #expect(config.groups[1].targets.map(\.text) == [path.text])
     #expect(config.groups[1].activations == nil)
-    #expect(config.ignored == ["lm_head"])
+    #expect(config.ignored.map(\.text) == ["lm_head"])
   }
 
   @Test func targetsAreNamesExpressionsOrTheClass() throws {
@@ -212,9 +212,8 @@ import Testing
       refusal("7") == "config.json: 'quantization_config' is a number; an object is needed."
     )
     #expect(
-      refusal(config(ignore: #"["re:(open"]"#))?.hasPrefix(
-        "config.json: 'quantization_config': 're:(open' is not a regular expression: "
-      ) == true
+      refusal(config(ignore: #"["re:(open"]"#))
+        == "config.json: 'quantization_config': 're:(open' is not a regular expression behind 're:'."
     )
   }
 }

@@ -228,9 +228,8 @@ import Testing
     #expect(!filter.contains("model.layers.12.self_attn.q_proj"))
     #expect(!LayerFilter().contains("lm_head"))
     #expect(
-      message { _ = try LayerFilter(["re:(open"]) }?.hasPrefix(
-        "ignore: 're:(open' is not a regular expression: "
-      ) == true
+      message { _ = try LayerFilter(["re:(open"]) }
+        == "ignore: 're:(open' is not a regular expression behind 're:'."
     )
   }
 }

@@ -180,7 +180,7 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
       "'model.layers.0.self_attn.q_proj', 'model.layers.0.self_attn.k_proj', 'model.layers.0.self_attn.v_proj'"
     #expect(
       message { _ = try smooth(.fixed(0.5)).apply(to: activation, in: try context(320)) }
-        == "smooth-quant: what \(named) reads, or a weight of theirs, holds NaN or infinity. Mend the checkpoint, or leave the layers out with ignore."
+        == "smooth-quant: window 0: what \(named) reads holds NaN or infinity, so no range can hold it. Does the model overflow, or is a weight broken? Try: karat inspect --tensors."
     )
   }
 }
