@@ -16,7 +16,8 @@ demo: install
 	scripts/demo
 
 test: install
-	swift test -c release
+	KARAT_SWEEP=1 swift test -c release --disable-testable-imports --filter KaratKernelsTests
+	swift test -c release --disable-testable-imports
 
 models:
 	scripts/models

@@ -1,3 +1,4 @@
+import Foundation
 import KaratKernels
 import Testing
 
@@ -49,6 +50,14 @@ func filled<Element: Equatable>(
   return Array(elements[..<count])
 }
 
+/// The instruction sets to try: all where `KARAT_SWEEP` is set, else the one that is in use anyway.
+///
+/// The choice is the process's, so switching it beside other tests would change their last bits.
+/// `make test` runs these tests alone for the sweep.
+private let levels: [InstructionSet] =
+  ProcessInfo.processInfo.environment["KARAT_SWEEP"] == nil
+  ? [.detected] : InstructionSet.allCases
+
 /// Runs a kernel on every instruction set and with 1, 2, 4 and 7 threads: the same bits for any
 /// number of threads, and each instruction set's result to `check`.
 func sweep<Element: Equatable>(
@@ -56,7 +65,7 @@ func sweep<Element: Equatable>(
   check: (InstructionSet, [Element]) -> Void
 ) {
   defer { InstructionSet.detected.use() }
-  for level in InstructionSet.allCases where level.use() == level {
+  for level in levels where level.use() == level {
     let single = kernel(Workers(threads: 1))
     for threads in [2, 4, 7] {
       let same = kernel(Workers(threads: threads)) == single
