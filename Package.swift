@@ -50,9 +50,15 @@ let package = Package(
       pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev"])]
     ),
-    room("Bytes", [.product(name: "Crypto", package: "swift-crypto")]),
+    .systemLibrary(
+      name: "CZstd",
+      path: "Sources/CZstd",
+      pkgConfig: "libzstd",
+      providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]
+    ),
+    room("Bytes", ["CKernels", "CZstd", .product(name: "Crypto", package: "swift-crypto")]),
     room("Tensors"),
-    room("Checkpoints", ["KaratBytes", "KaratTensors"]),
+    room("Checkpoints", ["CKernels", "KaratBytes", "KaratTensors"]),
     room("Tokenizers", ["KaratBytes"]),
     room(
       "Kernels",
@@ -107,8 +113,10 @@ let package = Package(
       swiftSettings: settings
     ),
     tests("Tiny", ["Karat", "KaratGraphs", "KaratTestSupport"]),
-    tests("Bytes", ["KaratBytes"]),
-    tests("Checkpoints", ["KaratBytes", "KaratCheckpoints", "KaratTensors"]),
+    tests("Bytes", ["KaratBytes", "KaratTestSupport"]),
+    tests(
+      "Checkpoints", ["KaratBytes", "KaratCheckpoints", "KaratTensors", "KaratTestSupport"]
+    ),
     tests("Graphs", ["KaratGraphs", "KaratTensors", "KaratTestSupport"]),
     tests(
       "Architectures",

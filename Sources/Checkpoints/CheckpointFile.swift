@@ -6,7 +6,7 @@ import Musl
 import Glibc
 #endif
 import KaratBytes
-import KaratTensors
+package import KaratTensors
 
 /// How a reader gets at the bytes of a file.
 public enum FileAccess: Sendable, Hashable {
@@ -16,18 +16,22 @@ public enum FileAccess: Sendable, Hashable {
   case mapped
 }
 
-/// The file behind a reader.
-struct CheckpointFile: Sendable {
-  let path: String
-  let byteCount: Int
+/// The bytes behind a reader: those of a file, or bytes in memory in the place of one.
+package struct CheckpointFile: Sendable {
+  /// The path, or what stands for it in messages.
+  package let path: String
+  /// The length in bytes.
+  package let byteCount: Int
 
   private enum Content: Sendable {
     case copied(ReadableFile)
     case mapped(MappedFile)
+    case memory([UInt8])
   }
   private let content: Content
 
-  init(_ path: String, access: FileAccess) throws(CheckpointError) {
+  /// Opens a file.
+  package init(_ path: String, access: FileAccess) throws(CheckpointError) {
     self.path = path
     content = try CheckpointError.onFiles { () throws(FileError) in
       switch access {
@@ -39,15 +43,47 @@ struct CheckpointFile: Sendable {
       switch content {
       case .copied(let file): file.byteCount
       case .mapped(let file): file.byteCount
+      case .memory(let bytes): bytes.count
       }
   }
 
+  /// Bytes in memory, as if they were a file of that name.
+  package init(_ bytes: [UInt8], named path: String) {
+    self.path = path
+    content = .memory(bytes)
+    byteCount = bytes.count
+  }
+
+  /// Copies the bytes from an offset into the whole of a buffer; they are known to be in the file.
+  package func read(
+    into buffer: UnsafeMutableRawBufferPointer,
+    at offset: Int
+  ) throws(CheckpointError) {
+    switch content {
+    case .copied(let file):
+      try CheckpointError.onFiles { () throws(FileError) in
+        try file.read(into: buffer, at: offset)
+      }
+    case .mapped(let file):
+      buffer.copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + buffer.count])
+      )
+    case .memory(let bytes):
+      bytes.withUnsafeBytes { bytes in
+        buffer.copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + buffer.count])
+        )
+      }
+    }
+  }
+
   /// A copy of a range of bytes that is known to be in the file.
-  func bytes(_ range: Range<Int>) throws(CheckpointError) -> [UInt8] {
+  package func bytes(_ range: Range<Int>) throws(CheckpointError) -> [UInt8] {
     switch content {
     case .copied(let file):
       try CheckpointError.onFiles { () throws(FileError) in try file.bytes(range) }
     case .mapped(let file): Array(file.bytes[range])
+    case .memory(let bytes): Array(bytes[range])
     }
   }
 
@@ -58,29 +94,35 @@ struct CheckpointFile: Sendable {
     at offset: Int
   ) throws(CheckpointError) -> Tensor {
     let byteCount = info.byteCount ?? 0
-    switch content {
-    case .copied(let file):
-      guard byteCount <= Self.memorySize else {
-        throw CheckpointError(
-          .inputOutput,
-          file: path,
-          tensor: name,
-          "its \(byteCount) bytes are more than the \(Self.memorySize) bytes of memory here."
-        )
-      }
-      return try CheckpointError.onFiles { () throws(FileError) in
-        try Tensor(info.dtype, info.shape) { buffer throws(FileError) in
-          try file.read(into: buffer, at: offset)
-        }
-      }
-    case .mapped(let file):
-      let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + byteCount])
+    if case .mapped(let file) = content, offset % info.dtype.alignment == 0 {
       // Pages are aligned, so the offset alone tells how the elements lie.
-      guard offset % info.dtype.alignment == 0 else {
-        return Tensor(info.dtype, info.shape) { $0.copyMemory(from: bytes) }
-      }
+      let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + byteCount])
       return Tensor(info.dtype, info.shape, borrowing: bytes, owner: file)
     }
+    guard byteCount <= Self.memorySize else {
+      throw CheckpointError(
+        .inputOutput,
+        file: path,
+        tensor: name,
+        "its \(byteCount) bytes are more than the \(Self.memorySize) bytes of memory here."
+      )
+    }
+    return try Tensor(info.dtype, info.shape) { buffer throws(CheckpointError) in
+      try read(into: buffer, at: offset)
+    }
+  }
+
+  /// Some elements of a tensor, whose bytes start at an offset and are known to be in the file.
+  ///
+  /// - Precondition: the range lies in the tensor and fills whole blocks of its type.
+  func elements(
+    _ range: Range<Int>,
+    of name: TensorName,
+    _ info: TensorInfo,
+    at offset: Int
+  ) throws(CheckpointError) -> Tensor {
+    let start = info.byteOffset(ofElement: range.lowerBound)
+    return try tensor(name, TensorInfo(info.dtype, [range.count]), at: offset + start)
   }
 
   /// The bytes of the machine's memory.

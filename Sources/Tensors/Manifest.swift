@@ -13,6 +13,12 @@ public struct TensorInfo: Sendable, Hashable {
 
   /// How many bytes the elements take, or nil where they do not fill whole blocks.
   public var byteCount: Int? { dtype.byteCount(elementCount: shape.elementCount) }
+
+  /// Where in the tensor's bytes an element starts that is the first of its block.
+  public func byteOffset(ofElement index: Int) -> Int {
+    precondition(index.isMultiple(of: dtype.block.elements), "a block cannot be cut")
+    return index / dtype.block.elements * dtype.block.bytes
+  }
 }
 
 /// What a tensor source holds: names, types and shapes in a fixed order, and text metadata.

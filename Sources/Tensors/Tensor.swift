@@ -102,6 +102,24 @@ public struct Tensor: Sendable {
     return Tensor(dtype, shape, storage: storage, offset: offset, byteCount: byteCount)
   }
 
+  /// A run of the elements in row-major order, as a tensor of one dimension that shares the storage.
+  ///
+  /// - Precondition: the range lies in the tensor and fills whole blocks of its type.
+  public func elements(_ range: Range<Int>) -> Tensor {
+    precondition(range.upperBound <= shape.elementCount)
+    let info = TensorInfo(dtype, [range.count])
+    guard let byteCount = info.byteCount else {
+      preconditionFailure("a block cannot be cut")
+    }
+    return Tensor(
+      dtype,
+      info.shape,
+      storage: storage,
+      offset: offset + info.byteOffset(ofElement: range.lowerBound),
+      byteCount: byteCount
+    )
+  }
+
   /// The rows of the outermost dimension in a range, sharing the storage.
   public func rows(_ range: Range<Int>) -> Tensor {
     precondition(shape.rank >= 1 && range.upperBound <= shape[0])

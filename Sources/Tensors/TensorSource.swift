@@ -1,8 +1,8 @@
 /// Anything that tensors can be pulled from: a checkpoint's reader, or what a pass returns.
 ///
 /// The whole of Karat is a river of these. Names, types and shapes are known at once; bytes are
-/// pulled one tensor at a time, so that a conversion holds one tensor in memory, whatever the size
-/// of the checkpoint. Pulling the same tensor twice gives the same bytes.
+/// pulled one tensor at a time, or a run of elements at a time, so that a conversion holds little in
+/// memory, whatever the size of the checkpoint. Pulling the same twice gives the same bytes.
 public protocol TensorSource: Sendable {
   /// What the source holds.
   var manifest: Manifest { get }
@@ -11,9 +11,27 @@ public protocol TensorSource: Sendable {
   ///
   /// - Throws: `CheckpointError` where there is no tensor of that name, or its bytes cannot be had.
   func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor
+
+  /// Reads or computes a run of a tensor's elements, counted in row-major order.
+  ///
+  /// What reads a file or computes element by element holds no more than the run in memory; the rest
+  /// computes the tensor and cuts.
+  ///
+  /// - Precondition: the range lies in the tensor and fills whole blocks of its type.
+  /// - Returns: a tensor of one dimension, of the type that the manifest says.
+  /// - Throws: `CheckpointError` as `tensor(_:)` does.
+  func elements(_ range: Range<Int>, of name: TensorName) throws(CheckpointError) -> Tensor
 }
 
 extension TensorSource {
+  /// Pulls the tensor, and cuts.
+  public func elements(
+    _ range: Range<Int>,
+    of name: TensorName
+  ) throws(CheckpointError) -> Tensor {
+    try tensor(name).elements(range)
+  }
+
   /// The same tensors under a manifest that this closure changed, or new tensors beside them.
   ///
   /// - Parameters:
@@ -32,16 +50,43 @@ extension TensorSource {
 public struct DerivedTensor: Sendable {
   /// Its type and shape.
   public let info: TensorInfo
-  /// Computes it, with that type and shape.
-  public let compute: @Sendable () throws(CheckpointError) -> Tensor
+  /// Computes a run of its elements, as a tensor of one dimension.
+  public let computeElements: @Sendable (Range<Int>) throws(CheckpointError) -> Tensor
 
-  /// Describes a tensor and how to compute it.
+  private let computeWhole: (@Sendable () throws(CheckpointError) -> Tensor)?
+
+  /// Describes a tensor that is computed as a whole.
+  ///
+  /// - Parameters:
+  ///   - info: its type and shape.
+  ///   - compute: computes it, with that type and shape.
   public init(
     _ info: TensorInfo,
     compute: @escaping @Sendable () throws(CheckpointError) -> Tensor
   ) {
     self.info = info
-    self.compute = compute
+    computeWhole = compute
+    computeElements = { range throws(CheckpointError) in try compute().elements(range) }
+  }
+
+  /// Describes a tensor of which any run of elements can be computed by itself.
+  ///
+  /// - Parameters:
+  ///   - info: its type and shape.
+  ///   - compute: computes a run of elements in row-major order, as a tensor of one dimension.
+  public init(
+    _ info: TensorInfo,
+    computingElements compute: @escaping @Sendable (Range<Int>) throws(CheckpointError) -> Tensor
+  ) {
+    self.info = info
+    computeWhole = nil
+    computeElements = compute
+  }
+
+  /// Computes the tensor.
+  public func compute() throws(CheckpointError) -> Tensor {
+    if let computeWhole { return try computeWhole() }
+    return try computeElements(0..<info.shape.elementCount).reshaped(to: info.shape)
   }
 
   /// A tensor that is there already.
@@ -78,6 +123,16 @@ public struct OverlaySource: TensorSource {
     if let change = changes[name] { return try change.compute() }
     guard manifest[name] != nil else { throw .missing(name, in: "the checkpoint") }
     return try base.tensor(name)
+  }
+
+  /// Computes elements of a changed tensor, or pulls those of an unchanged one.
+  public func elements(
+    _ range: Range<Int>,
+    of name: TensorName
+  ) throws(CheckpointError) -> Tensor {
+    if let change = changes[name] { return try change.computeElements(range) }
+    guard manifest[name] != nil else { throw .missing(name, in: "the checkpoint") }
+    return try base.elements(range, of: name)
   }
 }
 

@@ -24,7 +24,12 @@ public struct GGUFReader: TensorSource {
   /// - Throws: `CheckpointError` where the file cannot be read, breaks a rule of the format, or
   ///   holds a type of blocks that is not read.
   public init(_ path: String, access: FileAccess = .copied) throws(CheckpointError) {
-    file = try CheckpointFile(path, access: access)
+    try self.init(try CheckpointFile(path, access: access))
+  }
+
+  /// Reads and checks the header of a file that is open already.
+  package init(_ file: CheckpointFile) throws(CheckpointError) {
+    self.file = file
     let header = try GGUFHeader(of: file)
     manifest = header.manifest
     metadata = header.metadata
@@ -39,5 +44,18 @@ public struct GGUFReader: TensorSource {
       throw .missing(name, in: file.path)
     }
     return try file.tensor(name, info, at: offset)
+  }
+
+  /// Reads a run of a tensor's elements.
+  ///
+  /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
+  public func elements(
+    _ range: Range<Int>,
+    of name: TensorName
+  ) throws(CheckpointError) -> Tensor {
+    guard let info = manifest[name], let offset = offsets[name] else {
+      throw .missing(name, in: file.path)
+    }
+    return try file.elements(range, of: name, info, at: offset)
   }
 }

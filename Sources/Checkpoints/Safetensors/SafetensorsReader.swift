@@ -17,7 +17,12 @@ public struct SafetensorsReader: TensorSource {
   ///   - access: whether tensors are copied out of the file or lie in mapped memory.
   /// - Throws: `CheckpointError` where the file cannot be read or breaks a rule of the format.
   public init(_ path: String, access: FileAccess = .copied) throws(CheckpointError) {
-    file = try CheckpointFile(path, access: access)
+    try self.init(try CheckpointFile(path, access: access))
+  }
+
+  /// Reads and checks the header of a file that is open already.
+  package init(_ file: CheckpointFile) throws(CheckpointError) {
+    self.file = file
     header = try SafetensorsHeader(of: file)
   }
 
@@ -29,5 +34,18 @@ public struct SafetensorsReader: TensorSource {
       throw .missing(name, in: file.path)
     }
     return try file.tensor(name, info, at: offset)
+  }
+
+  /// Reads a run of a tensor's elements.
+  ///
+  /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
+  public func elements(
+    _ range: Range<Int>,
+    of name: TensorName
+  ) throws(CheckpointError) -> Tensor {
+    guard let info = manifest[name], let offset = header.offset(of: name) else {
+      throw .missing(name, in: file.path)
+    }
+    return try file.elements(range, of: name, info, at: offset)
   }
 }

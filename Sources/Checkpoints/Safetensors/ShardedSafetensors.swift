@@ -64,6 +64,17 @@ public struct ShardedSafetensors: TensorSource {
     return try shards[place].tensor(name)
   }
 
+  /// Reads a run of a tensor's elements from the file that holds it.
+  ///
+  /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
+  public func elements(
+    _ range: Range<Int>,
+    of name: TensorName
+  ) throws(CheckpointError) -> Tensor {
+    guard let place = places[name] else { throw .missing(name, in: path) }
+    return try shards[place].elements(range, of: name)
+  }
+
   private static func open(
     _ shard: String,
     of index: ShardIndex,
