@@ -1,14 +1,25 @@
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
 /// A folder that appears at its path with all its files, or not at all.
 ///
-/// The files grow in a hidden folder beside the target; `commit()` moves it into its place. A folder
-/// that is dropped before is removed with all that is in it.
+/// The files grow in a hidden folder beside the target; `commit()` moves it into its place, and where
+/// a folder is there already, both change places in one step. A folder that is dropped before is
+/// removed with all that is in it; what a process leaves that is killed, the next writer of the same
+/// target removes.
 public struct AtomicFolder: ~Copyable {
-  /// Where the files are to be written until `commit()`.
-  public var path: String { place.temporary }
+  /// Where the files are until `commit()`.
+  public var path: String { partial.path }
 
-  private let place: TemporaryPath
+  private let fileSystem: any FileSystem
+  private let paths: PartialPaths
+  private let partial: Partial
   private let isReplacing: Bool
-  private var isOpen = true
 
   /// Starts a folder.
   ///
@@ -19,11 +30,30 @@ public struct AtomicFolder: ~Copyable {
   /// - Throws: `FileError` where the target exists and may not be replaced, or its folder cannot be
   ///   written to.
   public init(_ target: String, replacingFolderWith marker: String? = nil) throws(FileError) {
-    let place = TemporaryPath(for: target)
-    let isReplacing = FileStatus.isThere(place.target)
+    try self.init(target, replacingFolderWith: marker, expecting: nil, on: .real)
+  }
+
+  /// Starts a folder on a file system.
+  ///
+  /// - Parameters:
+  ///   - target: where the folder is to appear.
+  ///   - marker: a folder that is there is replaced only where it holds a file of this name.
+  ///   - byteCount: how many bytes are to come, where that is known.
+  ///   - fileSystem: what makes the calls.
+  /// - Throws: `FileError` where the target exists and may not be replaced, its folder cannot be
+  ///   written to, or the disk has not the room.
+  package init(
+    _ target: String,
+    replacingFolderWith marker: String? = nil,
+    expecting byteCount: Int?,
+    on fileSystem: any FileSystem = .real
+  ) throws(FileError) {
+    let paths = PartialPaths(for: target)
+    fileSystem.clearStrays(of: paths)
+    isReplacing = fileSystem.isThere(paths.target)
     if isReplacing {
       guard let marker else { throw .exists(target) }
-      guard FileStatus.isThere(Folder.join(place.target, marker)) else {
+      guard fileSystem.isThere(Folder.join(paths.target, marker)) else {
         throw FileError(
           .exists,
           target,
@@ -33,26 +63,30 @@ public struct AtomicFolder: ~Copyable {
         )
       }
     }
-    do {
-      try Folder.create(place.temporary)
-    } catch {
-      throw FileError(errno: error.errno, target, .create)
+    if let byteCount {
+      try fileSystem.checkRoom(for: byteCount, in: paths.folder, of: target)
     }
-    self.place = place
-    self.isReplacing = isReplacing
+    partial = try fileSystem.createPartialFolder(for: paths)
+    self.fileSystem = fileSystem
+    self.paths = paths
   }
 
   deinit {
-    if isOpen { Folder.remove(place.temporary) }
+    // After `commit()` nothing is there, or what was replaced.
+    fileSystem.removeAll(at: partial.path)
   }
 
   /// Starts a file in the folder.
   ///
   /// - Parameter name: its name, without folders.
-  /// - Returns: the file; commit it before the folder.
+  /// - Returns: the file; commit it before the folder. Errors name it as it will be named then.
   /// - Throws: `FileError` where it exists already or cannot be created.
   public func file(_ name: String) throws(FileError) -> AtomicFile {
-    try AtomicFile(Folder.join(path, name))
+    try AtomicFile(
+      inHiddenFolder: Folder.join(path, name),
+      onTheWayTo: Folder.join(paths.target, name),
+      on: fileSystem
+    )
   }
 
   /// Copies a file into the folder.
@@ -73,8 +107,42 @@ public struct AtomicFolder: ~Copyable {
   /// - Throws: `FileError` where the target came to exist in the meantime, or the disk fails; the
   ///   hidden folder is removed then.
   public consuming func commit() throws(FileError) {
-    try Folder.flush(place.temporary)
-    if isReplacing { try place.exchangeFolder() } else { try place.moveFolder() }
-    isOpen = false
+    try fileSystem.flushFolder(partial.path, onTheWayTo: paths.target)
+    if isReplacing {
+      try fileSystem.exchange(partial.path, with: paths)
+    } else {
+      try fileSystem.move(partial.path, to: paths.target)
+    }
+  }
+}
+
+extension FileSystem {
+  /// Moves a hidden folder to the target, and the folder that is there to the hidden path, and
+  /// flushes the folder of both.
+  fileprivate func exchange(_ path: String, with paths: PartialPaths) throws(FileError) {
+    do throws(FileError) {
+      try step(paths.target) { () throws(Errno) in
+        try rename(path, to: paths.target, .exchanging)
+      }
+      return try flushFolder(paths.folder, onTheWayTo: paths.target)
+    } catch  where error.operation == .rename && Errno(error.errno).isUnsupported {}
+    // In two steps. Between them the target is not there: the lock on what was there keeps other
+    // runs from taking that for a dead one's, and if this one dies, the next puts it back.
+    let old = paths.old(for: path)
+    let lock = try openFolder(paths.target, onTheWayTo: paths.target)
+    _ = try? lock.tryLock()
+    try step(paths.target) { () throws(Errno) in
+      try rename(paths.target, to: old, .replacing)
+    }
+    do throws(FileError) {
+      try step(paths.target) { () throws(Errno) in
+        try rename(path, to: paths.target, .replacing)
+      }
+    } catch {
+      try? rename(old, to: paths.target, .replacing)
+      throw error
+    }
+    try flushFolder(paths.folder, onTheWayTo: paths.target)
+    removeAll(at: old)
   }
 }

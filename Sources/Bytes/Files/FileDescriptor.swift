@@ -10,11 +10,11 @@ import Glibc
 struct FileDescriptor: ~Copyable {
   /// The path as the user knows it.
   let path: String
-  private(set) var number: Int32
+  let number: Int32
 
   /// Opens a regular file for reading, without waiting where the path names a pipe.
   static func reading(_ path: String) throws(FileError) -> FileDescriptor {
-    let descriptor = try FileDescriptor(path, O_RDONLY | O_NONBLOCK, .open)
+    let descriptor = try FileDescriptor(path, O_RDONLY | O_NONBLOCK)
     switch try descriptor.status().kind {
     case .file: return descriptor
     case .folder:
@@ -29,36 +29,20 @@ struct FileDescriptor: ~Copyable {
     }
   }
 
-  /// Creates a file for writing; refuses where there is anything at the path.
-  ///
-  /// Errors name the target, which the user knows.
-  static func creating(
-    _ path: String,
-    onTheWayTo target: String
-  ) throws(FileError) -> FileDescriptor {
-    try FileDescriptor(path, O_WRONLY | O_CREAT | O_EXCL, .create, name: target)
-  }
-
-  private init(
-    _ path: String,
-    _ flags: Int32,
-    _ operation: FileError.Operation,
-    name: String? = nil
-  ) throws(FileError) {
-    let name = name ?? path
-    number = try SystemCall.check(name, operation) { open(path, flags | O_CLOEXEC, 0o666) }
-    self.path = name
+  private init(_ path: String, _ flags: Int32) throws(FileError) {
+    number = try SystemCall.check(path, .open) { () throws(Errno) in
+      try SystemCall.once { open(path, flags | O_CLOEXEC) }
+    }
+    self.path = path
   }
 
   deinit {
-    if number >= 0 { _ = close(number) }
+    _ = close(number)
   }
 
   /// What kind of file it is, and how long.
   func status() throws(FileError) -> FileStatus {
-    var status = stat()
-    _ = try SystemCall.check(path, .open) { fstat(number, &status) }
-    return FileStatus(status)
+    try SystemCall.check(path, .open) { () throws(Errno) in try RealFileSystem.real.status(number) }
   }
 
   /// Reads into the whole of a buffer from an offset of the file.
@@ -66,51 +50,11 @@ struct FileDescriptor: ~Copyable {
     var done = 0
     while done < buffer.count {
       let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-      let count = try SystemCall.check(path, .read) {
-        pread(number, rest.baseAddress, min(rest.count, Self.largestTransfer), off_t(offset + done))
+      let count = try SystemCall.check(path, .read) { () throws(Errno) in
+        try RealFileSystem.real.read(number, into: rest, at: offset + done)
       }
-      guard count > 0 else {
-        throw FileError(
-          .other,
-          path,
-          .read,
-          "it ends at byte \(offset + done), where bytes up to \(offset + buffer.count) were there"
-            + " when it was opened. Something else changes it; wait until that is done."
-        )
-      }
+      guard count > 0 else { throw .ends(path, at: offset + done, needed: offset + buffer.count) }
       done += count
     }
   }
-
-  /// Writes the whole of a buffer behind what was written.
-  func append(_ buffer: UnsafeRawBufferPointer) throws(FileError) {
-    var done = 0
-    while done < buffer.count {
-      let rest = UnsafeRawBufferPointer(rebasing: buffer[done...])
-      done += try SystemCall.check(path, .write) {
-        write(number, rest.baseAddress, min(rest.count, Self.largestTransfer))
-      }
-    }
-  }
-
-  /// Makes what was written last through a power cut.
-  func flush() throws(FileError) {
-    #if canImport(Darwin)
-    // Darwin's fsync leaves the bytes in the drive's cache.
-    if fcntl(number, F_FULLFSYNC) == 0 { return }
-    #endif
-    _ = try SystemCall.check(path, .flush) { fsync(number) }
-  }
-
-  /// Closes, and says where the system reports a late fault of writing.
-  ///
-  /// A close that a signal interrupts is not made again: the number may be another file's by then.
-  consuming func finish() throws(FileError) {
-    let closing = number
-    number = -1
-    if close(closing) == -1, errno != EINTR { throw FileError(errno: errno, path, .close) }
-  }
-
-  // Linux moves at most 2³¹ − 4096 bytes in one call; Darwin refuses more than 2³¹ − 1.
-  private static let largestTransfer = 1 << 30
 }

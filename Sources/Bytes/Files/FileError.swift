@@ -27,6 +27,7 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     case flush = "flushed to the disk"
     case close = "closed"
     case rename = "put in its place"
+    case lock = "locked"
   }
 
   /// What kind of refusal it is.
@@ -62,6 +63,17 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     message =
       "it cannot be \(operation.rawValue): \(SystemCall.text(of: errno)) (\(errno))."
       + kind.remedy
+  }
+
+  /// A file has become shorter than it was.
+  static func ends(_ path: String, at offset: Int, needed: Int) -> FileError {
+    FileError(
+      .other,
+      path,
+      .read,
+      "it ends at byte \(offset), where bytes up to \(needed) were there when it was opened."
+        + " Something else changes it; wait until that is done."
+    )
   }
 
   /// The output is there already.

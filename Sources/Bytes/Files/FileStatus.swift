@@ -19,14 +19,33 @@ package struct FileStatus: Sendable, Hashable {
   package let kind: Kind
   /// The length in bytes.
   package let byteCount: Int
+  /// What tells it from every other file, whatever paths name it.
+  package let identity: Identity
+
+  /// A device's number and a file's number on it.
+  package struct Identity: Sendable, Hashable {
+    package let device: Int
+    package let number: Int
+
+    package init(device: Int, number: Int) {
+      self.device = device
+      self.number = number
+    }
+  }
+
+  package init(kind: Kind, byteCount: Int, identity: Identity) {
+    self.kind = kind
+    self.byteCount = byteCount
+    self.identity = identity
+  }
 
   /// Looks at what a path names, behind symbolic links.
   ///
   /// - Throws: `FileError` where there is nothing, or the rights do not suffice.
   package init(of path: String) throws(FileError) {
-    var status = stat()
-    _ = try SystemCall.check(path, .open) { stat(path, &status) }
-    self.init(status)
+    self = try SystemCall.check(path, .open) { () throws(Errno) in
+      try RealFileSystem.real.status(of: path, followingLink: true)
+    }
   }
 
   init(_ status: stat) {
@@ -37,11 +56,12 @@ package struct FileStatus: Sendable, Hashable {
       default: .other
       }
     byteCount = Int(status.st_size)
+    identity = Identity(
+      device: Int(truncatingIfNeeded: status.st_dev),
+      number: Int(truncatingIfNeeded: status.st_ino)
+    )
   }
 
   /// Whether a path names anything, be it a symbolic link that leads nowhere.
-  package static func isThere(_ path: String) -> Bool {
-    var status = stat()
-    return lstat(path, &status) == 0
-  }
+  package static func isThere(_ path: String) -> Bool { RealFileSystem.real.isThere(path) }
 }

@@ -6,20 +6,29 @@ import Musl
 import Glibc
 #endif
 
-/// The calls to the operating system, made again when a signal interrupts them.
-enum SystemCall {
+/// How calls to the operating system are made.
+package enum SystemCall {
   /// Makes a call that says by −1 that it was refused, and gives what it returns.
+  static func once<Result: SignedInteger>(_ call: () -> Result) throws(Errno) -> Result {
+    let result = call()
+    guard result != -1 else { throw Errno(errno) }
+    return result
+  }
+
+  /// Makes a call, again as long as signals interrupt it.
   ///
-  /// - Throws: `FileError` with the error number.
-  static func check<Result: SignedInteger>(
+  /// - Throws: `FileError` with the path and the error number.
+  package static func check<Result>(
     _ path: String,
     _ operation: FileError.Operation,
-    _ call: () -> Result
+    _ call: () throws(Errno) -> Result
   ) throws(FileError) -> Result {
     while true {
-      let result = call()
-      if result != -1 { return result }
-      guard errno == EINTR else { throw FileError(errno: errno, path, operation) }
+      do throws(Errno) {
+        return try call()
+      } catch {
+        guard error.code == EINTR else { throw FileError(errno: error.code, path, operation) }
+      }
     }
   }
 
