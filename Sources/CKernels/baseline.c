@@ -6,6 +6,7 @@
 #define KARAT_TABLE karat_kernels_baseline
 #define KARAT_LEVEL KARAT_BASELINE
 
+#include "kernels/crc32c_portable.h"
 #if defined(__aarch64__)
 #include "kernels/integer_product_neon.h"
 #else

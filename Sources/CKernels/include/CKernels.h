@@ -172,6 +172,22 @@ typedef struct karat_kernels {
   void (*to_float32)(const void *source, karat_float_format format, size_t count, float *out);
   /// F16, BF16, F8_E4M3 and F8_E5M2 only.
   void (*from_float32)(const float *x, karat_float_format format, size_t count, void *out);
+
+  // Bytes.
+  /// CRC-32C of `count` more bytes, given that of those before them; 0 for none before.
+  uint32_t (*crc32c)(uint32_t checksum, const void *bytes, size_t count);
+  /// Cuts `count` elements of `width` 2, 4 or 8 bytes into planes [width, count], that of the lowest
+  /// bytes first. Width 1 cuts an even count of bytes into planes [2, count / 2] of half bytes, the
+  /// low halves first, two elements in a byte, the first of them in the low half. `rotated` rotates
+  /// elements left by one bit before; width 1 always does.
+  void (*split_planes)(
+    const void *elements, size_t count, size_t width, bool rotated, uint8_t *planes);
+  /// The inverse, from planes that lie anywhere.
+  void (*merge_planes)(
+    const uint8_t *_Nonnull const *_Nonnull planes, size_t count, size_t width, bool rotated,
+    void *elements);
+  /// out = a ^ b; out may be a or b.
+  void (*exclusive_or)(const void *a, const void *b, size_t count, void *out);
 } karat_kernels;
 
 /// The best instruction set of this processor.

@@ -1,11 +1,13 @@
 // All operations of one instruction set. The including file has set LANES, ROW_TILE, VECTOR_TILE,
-// the compiler's target, KARAT_TABLE and KARAT_LEVEL, and has included its integer product.
+// the compiler's target, KARAT_TABLE and KARAT_LEVEL, and has included its integer product and its
+// checksum.
 
 #include "attention.h"
 #include "casts.h"
 #include "integer_product.h"
 #include "linear.h"
 #include "logits.h"
+#include "planes.h"
 #include "rows.h"
 #include "statistics.h"
 #include "tables.h"
@@ -40,4 +42,8 @@ const karat_kernels KARAT_TABLE = {
   .squared_difference = squared_difference,
   .to_float32 = to_float32,
   .from_float32 = from_float32,
+  .crc32c = crc32c,
+  .split_planes = split_planes,
+  .merge_planes = merge_planes,
+  .exclusive_or = exclusive_or,
 };
