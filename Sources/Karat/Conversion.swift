@@ -26,7 +26,8 @@ public struct Conversion: Sendable {
       return
     }
     // Codes of a type that the user did not name would no longer be what the config says.
-    source = try files.source.decompressed().cast(to: dtype, file: input)
+    source = try files.source.decompressed(config: files.config, file: input)
+      .cast(to: dtype, file: input)
   }
 
   /// Writes a single file.

@@ -55,8 +55,14 @@ struct OutputError {
     var quantized: [(PackedInt8Weight, Tensor)] = []
     for weight in weights {
       let scaled = weight.scaled(rows: nil, columns: factors)
-      let scales = try ChannelCodes.scales(of: scaled, "", on: workers)
-      let codes = ChannelCodes.codes(scaled, scales, on: workers)
+      let channels = ChannelScales(
+        of: "weight",
+        scaled.shape,
+        in: MemorySource(["weight": scaled]),
+        on: workers
+      )
+      let scales = Tensor(try channels.values(), shape: [scaled.shape[0], 1])
+      let codes = try channels.codes(0..<scaled.shape.elementCount).reshaped(to: scaled.shape)
       let packed = codes.withElements(as: Int8.self) { codes8 in
         guard let first = codes8.baseAddress else { preconditionFailure("weights have elements") }
         return PackedInt8Weight(

@@ -200,3 +200,10 @@ private struct ChannelSpread {
     return logarithms.map { $0.map { Float(exp(min(max($0 - mean, -20), 20))) } ?? 1 }
   }
 }
+
+extension Tensor {
+  /// Whether no element is NaN or infinite.
+  fileprivate var isFinite: Bool {
+    withFloats { minMax($0, count: shape.elementCount).finite }
+  }
+}

@@ -18,7 +18,8 @@ public struct Tensor: Sendable {
   /// - Parameters:
   ///   - dtype: the element type.
   ///   - shape: the extents; they must fill whole blocks of the type.
-  ///   - initialize: writes every byte of the buffer, which is aligned to 64 bytes and holds zeros.
+  ///   - initialize: writes every byte of the buffer, which is aligned to 64 bytes and holds
+  ///     anything.
   /// - Throws: what the closure throws.
   public init<E: Error>(
     _ dtype: DType,

@@ -21,9 +21,17 @@ public protocol TensorSource: Sendable {
   /// - Returns: a tensor of one dimension, of the type that the manifest says.
   /// - Throws: `CheckpointError` as `tensor(_:)` does.
   func elements(_ range: Range<Int>, of name: TensorName) throws(CheckpointError) -> Tensor
+
+  /// Whether a run of a tensor's elements costs no more than its share of the tensor.
+  ///
+  /// Where it does not, who needs the whole tensor should pull it at once.
+  func isDivisible(_ name: TensorName) -> Bool
 }
 
 extension TensorSource {
+  /// Nothing is, unless the source says so.
+  public func isDivisible(_ name: TensorName) -> Bool { false }
+
   /// Pulls the tensor, and cuts.
   public func elements(
     _ range: Range<Int>,
@@ -52,6 +60,8 @@ public struct DerivedTensor: Sendable {
   public let info: TensorInfo
   /// Computes a run of its elements, as a tensor of one dimension.
   public let computeElements: @Sendable (Range<Int>) throws(CheckpointError) -> Tensor
+  /// Whether a run of elements costs no more than its share.
+  public let isDivisible: Bool
 
   private let computeWhole: (@Sendable () throws(CheckpointError) -> Tensor)?
 
@@ -65,6 +75,7 @@ public struct DerivedTensor: Sendable {
     compute: @escaping @Sendable () throws(CheckpointError) -> Tensor
   ) {
     self.info = info
+    isDivisible = false
     computeWhole = compute
     computeElements = { range throws(CheckpointError) in try compute().elements(range) }
   }
@@ -73,12 +84,16 @@ public struct DerivedTensor: Sendable {
   ///
   /// - Parameters:
   ///   - info: its type and shape.
+  ///   - isDivisible: whether a run costs no more than its share: false where it is computed from
+  ///     a tensor that is not divisible itself.
   ///   - compute: computes a run of elements in row-major order, as a tensor of one dimension.
   public init(
     _ info: TensorInfo,
+    isDivisible: Bool,
     computingElements compute: @escaping @Sendable (Range<Int>) throws(CheckpointError) -> Tensor
   ) {
     self.info = info
+    self.isDivisible = isDivisible
     computeWhole = nil
     computeElements = compute
   }
@@ -91,7 +106,9 @@ public struct DerivedTensor: Sendable {
 
   /// A tensor that is there already.
   public init(_ tensor: Tensor) {
-    self.init(TensorInfo(tensor.dtype, tensor.shape)) { () throws(CheckpointError) in tensor }
+    self.init(TensorInfo(tensor.dtype, tensor.shape), isDivisible: true) {
+      range throws(CheckpointError) in tensor.elements(range)
+    }
   }
 }
 
@@ -134,6 +151,11 @@ public struct OverlaySource: TensorSource {
     guard manifest[name] != nil else { throw .missing(name, in: "the checkpoint") }
     return try base.elements(range, of: name)
   }
+
+  /// As the change says, or the source below.
+  public func isDivisible(_ name: TensorName) -> Bool {
+    changes[name]?.isDivisible ?? base.isDivisible(name)
+  }
 }
 
 /// Tensors that are all in memory.
@@ -158,4 +180,7 @@ public struct MemorySource: TensorSource {
     guard let tensor = tensors[name] else { throw .missing(name, in: "memory") }
     return tensor
   }
+
+  /// Every tensor is.
+  public func isDivisible(_ name: TensorName) -> Bool { true }
 }

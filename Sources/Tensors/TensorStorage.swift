@@ -6,14 +6,13 @@ final class TensorStorage: @unchecked Sendable {
 
   var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(mutableBytes) }
 
-  /// Owned memory, filled with zeros.
+  /// Owned memory, whose content is whatever was there before.
   init(byteCount: Int) {
     // An empty buffer still needs an address; it lends no byte of it.
     mutableBytes = UnsafeMutableRawBufferPointer(
       start: .allocate(byteCount: max(byteCount, 1), alignment: 64),
       count: byteCount
     )
-    mutableBytes.initializeMemory(as: UInt8.self, repeating: 0)
     owner = nil
   }
 

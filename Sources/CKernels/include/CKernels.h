@@ -172,6 +172,11 @@ typedef struct karat_kernels {
   void (*to_float32)(const void *source, karat_float_format format, size_t count, float *out);
   /// F16, BF16, F8_E4M3 and F8_E5M2 only.
   void (*from_float32)(const float *x, karat_float_format format, size_t count, void *out);
+  /// Doubles, not aligned, to floats: to nearest, or to odd so that a second rounding is right.
+  void (*from_float64)(const void *source, size_t count, bool to_odd, float *out);
+  /// Numbers of one row from column `first` on, times the scale of each block of columns.
+  void (*scale_blocks)(
+      float *x, size_t first, size_t count, const float *scales, size_t block);
 
   // Bytes.
   /// CRC-32C of `count` more bytes, given that of those before them; 0 for none before.

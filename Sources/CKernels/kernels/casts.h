@@ -138,3 +138,31 @@ static void from_float32(const float *x, karat_float_format format, size_t count
       for (size_t i = 0; i < count; i++) bytes[i] = e5m2_of(bits_of(x[i]));
   }
 }
+
+/// Rounds to nearest, ties to even; or, with `to_odd`, so that rounding once more to a narrower
+/// format gives what rounding the double at once would have given.
+static void from_float64(const void *source, size_t count, bool to_odd, float *out) {
+  const double *doubles = source;
+  for (size_t i = 0; i < count; i++) {
+    double x;
+    memcpy(&x, doubles + i, sizeof x);
+    float nearest = (float)x;
+    uint32_t bits = bits_of(nearest);
+    // An inexact result with an even last bit steps to its odd neighbour on the side of x.
+    double back = (double)nearest;
+    uint32_t is_beyond = (back > x) == (x > 0), is_inexact = back < x || back > x;
+    bits += to_odd && is_inexact && !(bits & 1) ? 1u - 2u * is_beyond : 0;
+    memcpy(out + i, &bits, sizeof bits);
+  }
+}
+
+/// Multiplies numbers of a row that start in column `first` by the scales of their blocks of columns.
+static void scale_blocks(
+    float *x, size_t first, size_t count, const float *scales, size_t block) {
+  for (size_t i = 0; i < count;) {
+    size_t column = first + i, end = (column / block + 1) * block - first;
+    float scale = scales[column / block];
+    if (end > count) end = count;
+    for (; i < end; i++) x[i] *= scale;
+  }
+}

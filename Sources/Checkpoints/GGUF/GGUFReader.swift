@@ -46,6 +46,9 @@ public struct GGUFReader: TensorSource {
     return try file.tensor(name, info, at: offset)
   }
 
+  /// Every tensor is.
+  public func isDivisible(_ name: TensorName) -> Bool { true }
+
   /// Reads a run of a tensor's elements.
   ///
   /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.

@@ -1,8 +1,9 @@
 import KaratBytes
 public import KaratTensors
 
-/// Writes tensors into a safetensors file, one in memory at a time.
+/// Writes tensors into a safetensors file, a few megabytes in memory at a time.
 ///
+/// Reading and computing run ahead of writing: see `TensorStream`.
 /// The file appears whole or not at all, and the same tensors always give the same bytes: those of
 /// the reference writer.
 public struct SafetensorsWriter: Sendable {
@@ -10,7 +11,7 @@ public struct SafetensorsWriter: Sendable {
   public var metadata: [String: String]
   /// Whether a file that is there may be replaced.
   public var isReplacing: Bool
-  /// Called after each tensor with the number of its bytes.
+  /// Called after each piece with the number of its bytes.
   public var onProgress: (@Sendable (Int) -> Void)?
 
   /// Makes a writer.
@@ -47,17 +48,8 @@ public struct SafetensorsWriter: Sendable {
       try withUnsafeBytes(of: &length) { bytes throws(FileError) in try file.write(bytes) }
       try file.write(layout.header)
     }
-    for name in layout.names {
-      let tensor = try source.tensor(name)
-      guard TensorInfo(tensor.dtype, tensor.shape) == source.manifest[name] else {
-        throw CheckpointError(
-          .malformed,
-          file: path,
-          tensor: name,
-          "what came is \(tensor.dtype.rawValue) of shape \(tensor.shape); the manifest says"
-            + " otherwise."
-        )
-      }
+    let stream = try TensorStream(layout.names, of: source)
+    try stream.forEach { _, tensor throws(CheckpointError) in
       try CheckpointError.onFiles { () throws(FileError) in
         try tensor.withBytes { bytes throws(FileError) in try file.write(bytes) }
       }

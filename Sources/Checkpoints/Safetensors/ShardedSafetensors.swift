@@ -64,6 +64,9 @@ public struct ShardedSafetensors: TensorSource {
     return try shards[place].tensor(name)
   }
 
+  /// Every tensor is.
+  public func isDivisible(_ name: TensorName) -> Bool { true }
+
   /// Reads a run of a tensor's elements from the file that holds it.
   ///
   /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
