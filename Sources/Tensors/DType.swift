@@ -1,7 +1,7 @@
 /// The element type of a tensor: the 22 of safetensors and the block types of GGUF.
 ///
 /// A type is described by the smallest run of elements that fills whole bytes, its `Block`:
-/// one element for ordinary types, two for `f4`, four for the 6-bit floats, 32 or 256 for GGUF's
+/// one element for ordinary types, two for `f4`, four for the 6-bit floats, 32 to 256 for GGUF's
 /// quantized blocks, which carry their scales inside.
 public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
   case bool = "BOOL"
@@ -35,6 +35,21 @@ public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
   case q4K = "Q4_K"
   case q5K = "Q5_K"
   case q6K = "Q6_K"
+  case q2K = "Q2_K"
+  case q3K = "Q3_K"
+  case iq1S = "IQ1_S"
+  case iq1M = "IQ1_M"
+  case iq2XXS = "IQ2_XXS"
+  case iq2XS = "IQ2_XS"
+  case iq2S = "IQ2_S"
+  case iq3XXS = "IQ3_XXS"
+  case iq3S = "IQ3_S"
+  case iq4NL = "IQ4_NL"
+  case iq4XS = "IQ4_XS"
+  case tq1_0 = "TQ1_0"
+  case tq2_0 = "TQ2_0"
+  case mxfp4 = "MXFP4"
+  case nvfp4 = "NVFP4"
 }
 
 extension DType {
@@ -64,6 +79,21 @@ extension DType {
     case .q4K: Block(elements: 256, bytes: 144)
     case .q5K: Block(elements: 256, bytes: 176)
     case .q6K: Block(elements: 256, bytes: 210)
+    case .q2K: Block(elements: 256, bytes: 84)
+    case .q3K: Block(elements: 256, bytes: 110)
+    case .iq1S: Block(elements: 256, bytes: 50)
+    case .iq1M: Block(elements: 256, bytes: 56)
+    case .iq2XXS: Block(elements: 256, bytes: 66)
+    case .iq2XS: Block(elements: 256, bytes: 74)
+    case .iq2S: Block(elements: 256, bytes: 82)
+    case .iq3XXS: Block(elements: 256, bytes: 98)
+    case .iq3S: Block(elements: 256, bytes: 110)
+    case .iq4NL: Block(elements: 32, bytes: 18)
+    case .iq4XS: Block(elements: 256, bytes: 136)
+    case .tq1_0: Block(elements: 256, bytes: 54)
+    case .tq2_0: Block(elements: 256, bytes: 66)
+    case .mxfp4: Block(elements: 32, bytes: 17)
+    case .nvfp4: Block(elements: 64, bytes: 36)
     }
   }
 

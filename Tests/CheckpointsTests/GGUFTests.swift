@@ -5,16 +5,44 @@ import KaratTensors
 import Testing
 
 @Suite struct GGUFTests {
-  @Test(arguments: ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"])
-  func decodesBlocksAsTheReferenceDoes(_ type: String) throws {
+  @Test func everyBlockTypeHasAFixture() throws {
     let blocks = try SafetensorsReader(fixture("arithmetic/gguf-blocks.safetensors"))
-    let dtype = try #require(DType(rawValue: type))
-    let raw = try blocks.tensor(TensorName("\(type).raw"))
-    let expected = try blocks.tensor(TensorName("\(type).values"))
+    let names = blocks.manifest.names.filter { $0.text.hasSuffix(".raw") }
+    #expect(names.count == 23)
+    #expect(
+      Set(names.map { String($0.text.dropLast(4)) })
+        == Set(DType.allCases.filter(\.isQuantizedBlock).map(\.rawValue))
+    )
+  }
+
+  @Test(arguments: DType.allCases.filter(\.isQuantizedBlock))
+  func decodesBlocksAsTheReferenceDoes(_ dtype: DType) throws {
+    let blocks = try SafetensorsReader(fixture("arithmetic/gguf-blocks.safetensors"))
+    let raw = try blocks.tensor(TensorName("\(dtype.rawValue).raw"))
+    let expected = try blocks.tensor(TensorName("\(dtype.rawValue).values"))
     let packed = raw.withBytes { bytes in
       Tensor(dtype, expected.shape) { $0.copyMemory(from: bytes) }
     }
     #expect(dequantized(packed).isIdentical(to: expected))
+  }
+
+  @Test(arguments: DType.encodableBlocks)
+  func encodesBlocksAsTheReferenceDoes(_ dtype: DType) throws {
+    let blocks = try SafetensorsReader(fixture("arithmetic/gguf-blocks.safetensors"))
+    let floats = try blocks.tensor(TensorName("\(dtype.rawValue).quantize_in"))
+    let expected = try blocks.tensor(TensorName("\(dtype.rawValue).quantize_out"))
+    let found = try #require(quantized(floats, to: dtype))
+    #expect(
+      found.withBytes { found in expected.withBytes { found.elementsEqual($0) } }
+    )
+  }
+
+  @Test(arguments: DType.encodableBlocks, [Float.nan, -.infinity, .infinity, 1e9])
+  func doesNotEncodeWhatABlockCannotHold(_ dtype: DType, _ element: Float) {
+    var floats = [Float](repeating: 1, count: 64)
+    #expect(quantized(Tensor(floats), to: dtype) != nil)
+    floats[45] = element
+    #expect(quantized(Tensor(floats), to: dtype) == nil)
   }
 
   @Test func leavesOtherTypesAsTheyAre() {

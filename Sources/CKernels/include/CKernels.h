@@ -32,6 +32,33 @@ typedef enum karat_float_format {
   KARAT_F8_E5M2FNUZ = 5,
 } karat_float_format;
 
+/// GGUF's types of quantized blocks.
+typedef enum karat_block_type {
+  KARAT_Q4_0,
+  KARAT_Q4_1,
+  KARAT_Q5_0,
+  KARAT_Q5_1,
+  KARAT_Q8_0,
+  KARAT_Q2_K,
+  KARAT_Q3_K,
+  KARAT_Q4_K,
+  KARAT_Q5_K,
+  KARAT_Q6_K,
+  KARAT_IQ1_S,
+  KARAT_IQ1_M,
+  KARAT_IQ2_XXS,
+  KARAT_IQ2_XS,
+  KARAT_IQ2_S,
+  KARAT_IQ3_XXS,
+  KARAT_IQ3_S,
+  KARAT_IQ4_NL,
+  KARAT_IQ4_XS,
+  KARAT_TQ1_0,
+  KARAT_TQ2_0,
+  KARAT_MXFP4,
+  KARAT_NVFP4,
+} karat_block_type;
+
 /// Outputs of one panel of packed INT8 weights; see `karat_pack_panel`.
 #define KARAT_PANEL_OUTPUTS 32
 
@@ -193,6 +220,12 @@ typedef struct karat_kernels {
     void *elements);
   /// out = a ^ b; out may be a or b.
   void (*exclusive_or)(const void *a, const void *b, size_t count, void *out);
+
+  // Blocks; bytes need not be aligned.
+  void (*decode_blocks)(const void *source, karat_block_type type, size_t count, float *out);
+  /// Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 only; false where elements or a scale are not finite in the
+  /// block.
+  bool (*encode_blocks)(const float *x, karat_block_type type, size_t count, void *out);
 } karat_kernels;
 
 /// The best instruction set of this processor.

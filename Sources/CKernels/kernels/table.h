@@ -3,6 +3,8 @@
 // checksum.
 
 #include "attention.h"
+#include "block_encoding.h"
+#include "blocks_codebook.h"
 #include "casts.h"
 #include "integer_product.h"
 #include "linear.h"
@@ -48,4 +50,6 @@ const karat_kernels KARAT_TABLE = {
   .split_planes = split_planes,
   .merge_planes = merge_planes,
   .exclusive_or = exclusive_or,
+  .decode_blocks = decode_blocks,
+  .encode_blocks = encode_blocks,
 };
