@@ -1,14 +1,14 @@
 import KaratBytes
-import KaratTensors
+package import KaratTensors
 
 /// How GGUF names and arranges the tensors of a family of models, beside Hugging Face's way.
 ///
 /// A new family is an entry in `all`; what most families share is in the two tables of names.
-struct GGUFArchitecture: Sendable {
+package struct GGUFArchitecture: Sendable {
   /// The value of `general.architecture`, which also starts the keys of hyper-parameters.
-  let name: String
+  package let name: String
   /// `architectures` of config.json.
-  let className: String
+  package let className: String
   /// Names of a block's parts beyond the shared ones: GGUF's and Hugging Face's.
   var blockParts: [String: String] = [:]
   /// Whether the rows of queries and keys lie pair by pair, as llama.cpp rotates this family.
@@ -16,8 +16,8 @@ struct GGUFArchitecture: Sendable {
   /// What config.json says beside the shared hyper-parameters.
   var constants: JSONObject = [:]
 
-  /// All families that are read.
-  static let all: [GGUFArchitecture] = [llama, qwen2, qwen3]
+  /// All families that are read and written.
+  package static let all: [GGUFArchitecture] = [llama, qwen2, qwen3]
 
   private static let llama = GGUFArchitecture(
     name: "llama",
@@ -68,7 +68,7 @@ extension GGUFArchitecture {
     case 2:
       return Self.outerParts[parts[0]].map { TensorName($0) / parts[1] }
     case 4 where parts[0] == "blk":
-      guard let block = Int(parts[1]), String(block) == parts[1],
+      guard let block = Self.number(parts[1]),
         let part = Self.sharedBlockParts[parts[2]] ?? blockParts[parts[2]]
       else { return nil }
       return TensorName("model.layers.\(block).\(part).\(parts[3])")
@@ -77,13 +77,34 @@ extension GGUFArchitecture {
     }
   }
 
-  /// How many heads' rows lie pair by pair in a tensor, or nil where rows lie as they are.
-  func pairedHeads(of name: TensorName, _ parameters: GGUFHyperparameters) -> Int? {
+  /// GGUF's name of a tensor under Hugging Face's, or nil where the family has none of that name.
+  package func ggufName(of name: TensorName) -> TensorName? {
+    let parts = name.text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    guard let kind = parts.last, ["weight", "bias"].contains(kind) else { return nil }
+    if parts.starts(with: ["model", "layers"]) {
+      guard parts.count > 4, let block = Self.number(parts[2]) else { return nil }
+      let part = parts[3..<parts.count - 1].joined(separator: ".")
+      let pairs = Self.sharedBlockParts.merging(blockParts) { shared, _ in shared }
+      return pairs.first { $0.value == part }.map { TensorName("blk.\(block).\($0.key).\(kind)") }
+    }
+    let part = parts.dropLast().joined(separator: ".")
+    return Self.outerParts.first { $0.value == part }.map { TensorName($0.key) / kind }
+  }
+
+  /// How the rows of a tensor, by GGUF's name, lie pair by pair, or nil where they lie as they are.
+  func pairedRows(of name: TensorName, _ parameters: GGUFHyperparameters) -> GGUFPairedRows? {
     guard hasPairedRows, name.text.hasPrefix("blk.") else { return nil }
+    let heads: Int
     switch name.text.split(separator: ".").dropFirst(2).first {
-    case "attn_q": return parameters.headCount
-    case "attn_k": return parameters.keyValueHeadCount
+    case "attn_q": heads = parameters.headCount
+    case "attn_k": heads = parameters.keyValueHeadCount
     default: return nil
     }
+    return GGUFPairedRows(heads: heads, headSize: parameters.headSize)
+  }
+
+  /// The number of a block, where it is written as one.
+  private static func number(_ text: String) -> Int? {
+    Int(text).flatMap { $0 >= 0 && String($0) == text ? $0 : nil }
   }
 }

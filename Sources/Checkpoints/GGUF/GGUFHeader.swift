@@ -114,12 +114,18 @@ struct GGUFHeader {
 
   private func alignment() throws(GGUFParser.Fault) -> UInt64 {
     guard let value = metadata["general.alignment"] else { return 32 }
-    guard case .uint32(let alignment) = value, alignment % 8 == 0, alignment.nonzeroBitCount == 1
-    else {
+    guard let alignment = Self.alignment(value) else {
       throw .malformed(
         "general.alignment is \(value); a power of two from 8 on was needed, as uint32."
       )
     }
+    return alignment
+  }
+
+  /// The value of `general.alignment`, or nil where it may not be that.
+  static func alignment(_ value: GGUFValue) -> UInt64? {
+    guard case .uint32(let alignment) = value, alignment % 8 == 0, alignment.nonzeroBitCount == 1
+    else { return nil }
     return UInt64(alignment)
   }
 

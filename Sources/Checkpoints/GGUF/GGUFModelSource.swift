@@ -15,7 +15,7 @@ public struct GGUFModelSource: TensorSource {
 
   private struct Origin {
     let name: TensorName
-    let pairedHeads: Int?
+    let pairedRows: GGUFPairedRows?
   }
   private let file: GGUFReader
   private let origins: [TensorName: Origin]
@@ -39,18 +39,11 @@ public struct GGUFModelSource: TensorSource {
           "the architecture '\(architecture.name)' has no tensor of this name here."
         )
       }
-      let heads = architecture.pairedHeads(of: name, parameters)
-      if let heads, info.shape.rank == 0 || info.shape[0] != heads * parameters.headSize {
-        throw CheckpointError(
-          .malformed,
-          file: file.path,
-          tensor: name,
-          "its shape is \(info.shape); \(heads) heads of \(parameters.headSize) rows were needed."
-        )
-      }
+      let pairedRows = architecture.pairedRows(of: name, parameters)
+      try pairedRows?.check(info.shape, of: name, file: file.path)
       let dtype = info.dtype.isQuantizedBlock ? .f32 : info.dtype
       manifest.set(target, TensorInfo(dtype, info.shape))
-      origins[target] = Origin(name: name, pairedHeads: heads)
+      origins[target] = Origin(name: name, pairedRows: pairedRows)
     }
     config = try Self.config(of: file, architecture, parameters)
     self.manifest = manifest
@@ -62,9 +55,31 @@ public struct GGUFModelSource: TensorSource {
   ///
   /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
   public func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
-    guard let origin = origins[name] else { throw .missing(name, in: file.path) }
-    let tensor = dequantized(try file.tensor(origin.name))
-    return origin.pairedHeads.map { tensor.unpairingRows(heads: $0) } ?? tensor
+    guard let origin = origins[name], let info = manifest[name] else {
+      throw .missing(name, in: file.path)
+    }
+    guard origin.pairedRows == nil else {
+      return try elements(0..<info.shape.elementCount, of: name).reshaped(to: info.shape)
+    }
+    return dequantized(try file.tensor(origin.name))
+  }
+
+  /// Reads a run of a tensor's elements, decoded, from the rows where they lie.
+  ///
+  /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
+  public func elements(
+    _ range: Range<Int>,
+    of name: TensorName
+  ) throws(CheckpointError) -> Tensor {
+    guard let origin = origins[name], let info = manifest[name] else {
+      throw .missing(name, in: file.path)
+    }
+    guard let rows = origin.pairedRows else {
+      return try file.decodedElements(range, of: origin.name)
+    }
+    return try rows.elements(range, of: info, from: rows.paired) { range throws(CheckpointError) in
+      try file.decodedElements(range, of: origin.name)
+    }
   }
 
   private static func architecture(of file: GGUFReader) throws(CheckpointError) -> GGUFArchitecture
@@ -85,28 +100,5 @@ public struct GGUFModelSource: TensorSource {
       )
     }
     return architecture
-  }
-}
-
-extension Tensor {
-  /// Puts the rows of each head, which lie as pairs (0, n/2), (1, n/2 + 1), …, back in order.
-  ///
-  /// - Parameter heads: how many heads share the rows equally; a head's rows must be even in number.
-  /// - Returns: a tensor of the same type and shape.
-  fileprivate func unpairingRows(heads: Int) -> Tensor {
-    let rows = shape[0] / heads
-    let rowBytes = shape[0] == 0 ? 0 : byteCount / shape[0]
-    return Tensor(dtype, shape) { output in
-      withBytes { input in
-        for row in 0..<heads * rows {
-          let (head, place) = row.quotientAndRemainder(dividingBy: rows)
-          let (half, pair) = place.quotientAndRemainder(dividingBy: rows / 2)
-          let source = head * rows + pair * 2 + half
-          output[row * rowBytes..<(row + 1) * rowBytes].copyBytes(
-            from: input[source * rowBytes..<(source + 1) * rowBytes]
-          )
-        }
-      }
-    }
   }
 }

@@ -29,8 +29,8 @@ struct GGUFParser {
 
   private var cursor: ByteCursor
   private let fileByteCount: Int
-  private static let longestTensorName = 63
-  private static let largestRank = 4
+  static let longestTensorName = 63
+  static let largestRank = 4
   private static let largestArray: UInt64 = 1 << 30
 
   init(_ bytes: UnsafeRawBufferPointer, fileByteCount: Int) {
@@ -40,6 +40,11 @@ struct GGUFParser {
 
   /// The offset of the next byte in the file.
   var offset: Int { cursor.offset }
+
+  /// Whether a tensor may have this name.
+  static func isTensorName(_ name: TensorName) -> Bool {
+    1...longestTensorName ~= name.text.utf8.count && !name.text.utf8.contains(0)
+  }
 
   /// Reads the magic number, the version and the numbers of tensors and values.
   mutating func counts() throws(Fault) -> (tensors: UInt64, values: UInt64) {
@@ -71,7 +76,7 @@ struct GGUFParser {
   /// Reads what the header says about a tensor.
   mutating func tensorEntry() throws(Fault) -> TensorEntry {
     let name = TensorName(try string("a tensor's name"))
-    guard 1...Self.longestTensorName ~= name.text.utf8.count, !name.text.utf8.contains(0) else {
+    guard Self.isTensorName(name) else {
       throw .malformed(
         "the name has \(name.text.utf8.count) bytes; 1 to \(Self.longestTensorName) without a zero"
           + " byte are allowed.",

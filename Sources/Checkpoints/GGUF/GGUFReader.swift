@@ -62,3 +62,20 @@ public struct GGUFReader: TensorSource {
     return try file.elements(range, of: name, info, at: offset)
   }
 }
+
+extension GGUFReader {
+  /// Reads a run of a tensor's elements, quantized blocks as float32.
+  ///
+  /// The run need not begin or end where blocks do.
+  func decodedElements(
+    _ range: Range<Int>,
+    of name: TensorName
+  ) throws(CheckpointError) -> Tensor {
+    guard let info = manifest[name] else { throw .missing(name, in: path) }
+    let block = info.dtype.block.elements
+    let first = range.lowerBound / block * block
+    let end = (range.upperBound + block - 1) / block * block
+    let decoded = dequantized(try elements(first..<end, of: name))
+    return decoded.elements(range.lowerBound - first..<range.upperBound - first)
+  }
+}

@@ -66,7 +66,46 @@ extension GGUFValue {
   public var array: GGUFArray? { if case .array(let array) = self { array } else { nil } }
 }
 
+extension GGUFValue {
+  /// The number by which GGUF calls the value's type.
+  var typeNumber: UInt32 {
+    switch self {
+    case .uint8: 0
+    case .int8: 1
+    case .uint16: 2
+    case .int16: 3
+    case .uint32: 4
+    case .int32: 5
+    case .float32: 6
+    case .bool: 7
+    case .string: 8
+    case .array: 9
+    case .uint64: 10
+    case .int64: 11
+    case .float64: 12
+    }
+  }
+}
+
 extension GGUFArray {
+  /// The number by which GGUF calls the elements' type.
+  var typeNumber: UInt32 {
+    switch self {
+    case .uint8: 0
+    case .int8: 1
+    case .uint16: 2
+    case .int16: 3
+    case .uint32: 4
+    case .int32: 5
+    case .float32: 6
+    case .bool: 7
+    case .string: 8
+    case .uint64: 10
+    case .int64: 11
+    case .float64: 12
+    }
+  }
+
   /// The elements, where they are whole numbers of any width and all fit.
   public var ints: [Int]? {
     switch self {
