@@ -28,6 +28,7 @@ public struct ModelWriter: Sendable {
   ///
   /// - Throws: `CheckpointError` where it exists already and may not be replaced.
   public func checkTarget(_ path: String) throws(CheckpointError) {
+    AtomicFolder.clearStrays(of: path)
     let marker = Folder.join(path, ModelRecord.fileName)
     guard FileStatus.isThere(path), !(isReplacing && FileStatus.isThere(marker)) else { return }
     throw CheckpointError(
@@ -68,13 +69,17 @@ public struct ModelWriter: Sendable {
   package func write(_ content: ModelFolder, to path: String) throws {
     let documents = try content.companions.documents()
     let folder = try CheckpointError.onFiles { () throws(FileError) in
-      try AtomicFolder(path, replacingFolderWith: isReplacing ? ModelRecord.fileName : nil)
+      try AtomicFolder(
+        path,
+        replacingFolderWith: isReplacing ? ModelRecord.fileName : nil,
+        expecting: content.source.manifest.totalBytes
+      )
     }
     let counter = ByteCounter(total: content.source.manifest.totalBytes, progress)
     let writer = SafetensorsWriter(metadata: ["format": "pt"]) { counter.add($0) }
     let weights = try writer.write(
       content.source,
-      intoFolder: folder.path,
+      into: folder,
       shardSize: shardSize
     )
     try CheckpointError.onFiles { () throws(FileError) in

@@ -10,10 +10,24 @@ import Testing
     "e": Tensor([]),
   ])
 
+  /// Writes a folder as a whole.
+  @discardableResult
+  private func writeFolder(
+    to path: String,
+    metadata: [String: String] = [:],
+    shardSize: Int
+  ) throws -> [String] {
+    let folder = try AtomicFolder(path)
+    let files = try SafetensorsWriter(metadata: metadata)
+      .write(source, into: folder, shardSize: shardSize)
+    try folder.commit()
+    return files
+  }
+
   @Test func splitsAndReadsBack() throws {
-    try inTemporaryFolder { (folder) throws in
-      let files = try SafetensorsWriter(metadata: ["format": "pt"])
-        .write(source, intoFolder: folder, shardSize: 12)
+    try inTemporaryFolder { (parent) throws in
+      let folder = "\(parent)/model"
+      let files = try writeFolder(to: folder, metadata: ["format": "pt"], shardSize: 12)
       #expect(
         files == [
           "model-00001-of-00004.safetensors", "model-00002-of-00004.safetensors",
@@ -47,16 +61,18 @@ import Testing
   }
 
   @Test func writesOneFileWhereAllFits() throws {
-    try inTemporaryFolder { (folder) throws in
-      let files = try SafetensorsWriter().write(source, intoFolder: folder, shardSize: 40)
+    try inTemporaryFolder { (parent) throws in
+      let folder = "\(parent)/model"
+      let files = try writeFolder(to: folder, shardSize: 40)
       #expect(files == ["model.safetensors"])
       try expectSameTensors(try Checkpoint.open(path: folder), source)
     }
   }
 
   @Test func saysWhatDoesNotFitTogether() throws {
-    try inTemporaryFolder { (folder) throws in
-      try SafetensorsWriter().write(source, intoFolder: folder, shardSize: 24)
+    try inTemporaryFolder { (parent) throws in
+      let folder = "\(parent)/model"
+      try writeFolder(to: folder, shardSize: 24)
       let index = "\(folder)/model.safetensors.index.json"
       let whole = String(decoding: try read(index), as: UTF8.self)
       func refusal(_ text: String) throws -> String? {

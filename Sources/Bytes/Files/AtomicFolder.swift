@@ -16,10 +16,14 @@ public struct AtomicFolder: ~Copyable {
   /// Where the files are until `commit()`.
   public var path: String { partial.path }
 
+  /// Where the folder is to appear.
+  package var target: String { paths.target }
+
   private let fileSystem: any FileSystem
   private let paths: PartialPaths
   private let partial: Partial
   private let isReplacing: Bool
+  private var isDone = false
 
   /// Starts a folder.
   ///
@@ -71,9 +75,19 @@ public struct AtomicFolder: ~Copyable {
     self.paths = paths
   }
 
+  /// Removes what dead writers left for a target, and puts back what one was about to replace.
+  ///
+  /// Every writer of the target begins with it; before that, whoever looks at the target does.
+  package static func clearStrays(of target: String, on fileSystem: any FileSystem = .real) {
+    fileSystem.clearStrays(of: PartialPaths(for: target))
+  }
+
   deinit {
-    // After `commit()` nothing is there, or what was replaced.
-    fileSystem.removeAll(at: partial.path)
+    // After a commit that went wrong, the hidden path may hold what was replaced, and a power cut may
+    // bring it back to the target; the next writer flushes the exchange first, and then removes it.
+    if isDone || (try? partial.lock.isAt(partial.path)) == true {
+      fileSystem.removeAll(at: partial.path)
+    }
   }
 
   /// Starts a file in the folder.
@@ -113,6 +127,7 @@ public struct AtomicFolder: ~Copyable {
     } else {
       try fileSystem.move(partial.path, to: paths.target)
     }
+    isDone = true
   }
 }
 

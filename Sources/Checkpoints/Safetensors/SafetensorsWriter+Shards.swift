@@ -1,4 +1,4 @@
-import KaratBytes
+public import KaratBytes
 public import KaratTensors
 
 extension SafetensorsWriter {
@@ -6,36 +6,48 @@ extension SafetensorsWriter {
   /// index where they would be more than one file should hold.
   ///
   /// Shards take tensors in the source's order until the next would not fit; a tensor larger than a
-  /// shard has one of its own. The index is written last, so that a folder with an index is whole.
+  /// shard has one of its own. The index is written last. The folder appears when it is committed:
+  /// shards that took their places one by one could be read beside an index of others.
   ///
   /// - Parameters:
   ///   - source: what is written.
-  ///   - folder: an existing folder.
+  ///   - folder: a folder that is to appear.
   ///   - shardSize: the most bytes of tensors in one file; nil for a single file.
   /// - Returns: the names of the files that were written.
   /// - Throws: `CheckpointError` as `write(_:to:)` does.
   @discardableResult
   public func write(
     _ source: some TensorSource,
-    intoFolder folder: String,
+    into folder: borrowing AtomicFolder,
     shardSize: Int? = nil
   ) throws(CheckpointError) -> [String] {
     let shards = Self.split(source.manifest, shardSize: shardSize ?? .max)
     guard shards.count > 1 else {
       let name = "model.safetensors"
-      try write(source, to: Folder.join(folder, name))
+      try write(source.manifest.names, of: source, as: name, into: folder)
       return [name]
     }
     var files: [String] = []
     var places: [TensorName: String] = [:]
     for (number, names) in zip(1..., shards) {
       let file = "model-\(Self.padded(number))-of-\(Self.padded(shards.count)).safetensors"
-      try write(names, of: source, to: Folder.join(folder, file))
+      try write(names, of: source, as: file, into: folder)
       for name in names { places[name] = file }
       files.append(file)
     }
-    try writeIndex(of: places, totalBytes: source.manifest.totalBytes, intoFolder: folder)
+    try writeIndex(of: places, totalBytes: source.manifest.totalBytes, into: folder)
     return files + [ShardedSafetensors.indexName]
+  }
+
+  private func write(
+    _ names: [TensorName],
+    of source: some TensorSource,
+    as file: String,
+    into folder: borrowing AtomicFolder
+  ) throws(CheckpointError) {
+    try write(names, of: source, file: Folder.join(folder.target, file)) { _ throws(FileError) in
+      try folder.file(file)
+    }
   }
 
   private static func split(_ manifest: Manifest, shardSize: Int) -> [[TensorName]] {
@@ -56,7 +68,7 @@ extension SafetensorsWriter {
   private func writeIndex(
     of places: [TensorName: String],
     totalBytes: Int,
-    intoFolder folder: String
+    into folder: borrowing AtomicFolder
   ) throws(CheckpointError) {
     var map = JSONObject()
     for (name, file) in places.sorted(by: { $0.key < $1.key }) { map[name.text] = .string(file) }
@@ -64,10 +76,7 @@ extension SafetensorsWriter {
       "metadata": ["total_size": .number(JSONNumber(totalBytes))], "weight_map": .object(map),
     ]
     do throws(FileError) {
-      var file = try AtomicFile(
-        Folder.join(folder, ShardedSafetensors.indexName),
-        replacing: isReplacing
-      )
+      var file = try folder.file(ShardedSafetensors.indexName)
       try file.write(index.serialized() + [UInt8(ascii: "\n")])
       try file.commit()
     } catch {

@@ -1,4 +1,4 @@
-import KaratBytes
+package import KaratBytes
 public import KaratTensors
 
 /// Writes tensors into a safetensors file, a few megabytes in memory at a time.
@@ -13,6 +13,8 @@ public struct SafetensorsWriter: Sendable {
   public var isReplacing: Bool
   /// Called after each piece with the number of its bytes.
   public var onProgress: (@Sendable (Int) -> Void)?
+  /// Where single files are written.
+  package var fileSystem: any FileSystem = .real
 
   /// Makes a writer.
   public init(
@@ -30,18 +32,29 @@ public struct SafetensorsWriter: Sendable {
   /// - Throws: `CheckpointError` where the target exists and may not be replaced, the disk is full
   ///   or fails, a tensor cannot be had, or the format cannot hold one; no file is left then.
   public func write(_ source: some TensorSource, to path: String) throws(CheckpointError) {
-    try write(source.manifest.names, of: source, to: path)
+    try write(source.manifest.names, of: source, file: path) { byteCount throws(FileError) in
+      try AtomicFile(path, replacing: isReplacing, expecting: byteCount, on: fileSystem)
+    }
   }
 
   /// Writes some tensors of a source.
+  ///
+  /// - Parameters:
+  ///   - names: the tensors.
+  ///   - source: where they come from.
+  ///   - path: what errors name.
+  ///   - start: starts the file, which will have as many bytes as it is told.
   func write(
     _ names: [TensorName],
     of source: some TensorSource,
-    to path: String
+    file path: String,
+    start: (Int) throws(FileError) -> AtomicFile
   ) throws(CheckpointError) {
     let layout = try SafetensorsLayout(names, of: source.manifest, metadata: metadata, file: path)
     var file = try CheckpointError.onFiles { () throws(FileError) in
-      try AtomicFile(path, replacing: isReplacing)
+      let (byteCount, overflow) = layout.dataByteCount
+        .addingReportingOverflow(layout.header.count + 8)
+      return try start(overflow ? .max : byteCount)
     }
     try CheckpointError.onFiles { () throws(FileError) in
       var length = UInt64(layout.header.count).littleEndian
