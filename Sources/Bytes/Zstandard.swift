@@ -118,9 +118,19 @@ private final class Compressor {
     set(ZSTD_c_windowLog, Zstandard.largestWindowLog)
     switch effort {
     case .level(let level): set(ZSTD_c_compressionLevel, level)
-    case .entropy: set(ZSTD_c_compressionLevel, 1)
+    case .entropy:
+      set(ZSTD_c_strategy, Int(ZSTD_fast.rawValue))
+      set(ZSTD_c_hashLog, 6)
+      set(ZSTD_c_minMatch, 7)
+      // Repetitions are looked for at every so manieth byte.
+      set(ZSTD_c_targetLength, 4096)
+      set(Self.literalCompression, 1)
     }
   }
+
+  // `ZSTD_c_literalCompressionMode`, where 1 codes literals even if matching is this fast. The
+  // library names it only for static linking; one that has no such parameter codes less densely.
+  private static let literalCompression = ZSTD_c_experimentalParam5
 
   private func set(_ parameter: ZSTD_cParameter, _ value: Int) {
     ZSTD_CCtx_setParameter(context, parameter, Int32(clamping: value))

@@ -11,7 +11,7 @@
 #define KARAT_LEVEL KARAT_AVX2
 
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#include "kernels/crc32c_portable.h"
+#include "kernels/crc32c_instruction.h"
 #include "kernels/integer_product_avx2.h"
 #include "kernels/table.h"
 #pragma clang attribute pop

@@ -13,7 +13,7 @@
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma"))), \
     apply_to = function)
-#include "kernels/crc32c_portable.h"
+#include "kernels/crc32c_instruction.h"
 #include "kernels/integer_product_vnni.h"
 #include "kernels/table.h"
 #pragma clang attribute pop

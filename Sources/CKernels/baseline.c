@@ -6,7 +6,11 @@
 #define KARAT_TABLE karat_kernels_baseline
 #define KARAT_LEVEL KARAT_BASELINE
 
+#if defined(__ARM_FEATURE_CRC32)
+#include "kernels/crc32c_instruction.h"
+#else
 #include "kernels/crc32c_portable.h"
+#endif
 #if defined(__aarch64__)
 #include "kernels/integer_product_neon.h"
 #else

@@ -211,7 +211,7 @@ typedef struct karat_kernels {
   /// Cuts `count` elements of `width` 2, 4 or 8 bytes into planes [width, count], that of the lowest
   /// bytes first. Width 1 cuts an even count of bytes into planes [2, count / 2] of half bytes, the
   /// low halves first, two elements in a byte, the first of them in the low half. `rotated` rotates
-  /// elements left by one bit before; width 1 always does.
+  /// elements left by one bit before.
   void (*split_planes)(
     const void *elements, size_t count, size_t width, bool rotated, uint8_t *planes);
   /// The inverse, from planes that lie anywhere.
@@ -245,6 +245,9 @@ const karat_kernels *karat_kernels_for(karat_instruction_set level);
 /// [inputs / 4 rounded up, 32, 4], zeros where there is no code, and sums each row.
 void karat_pack_panel(
   const int8_t *codes, size_t count, size_t inputs, int8_t *panel, int32_t *row_sums);
+
+/// The least of 1, 2, 4 and 8 such that the bytes repeat the first so many; 0: none of them.
+size_t karat_repeated_bytes(const void *bytes, size_t count);
 
 #pragma clang assume_nonnull end
 

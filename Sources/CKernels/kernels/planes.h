@@ -37,51 +37,53 @@ PLANES_OF(uint16_t, 16)
 PLANES_OF(uint32_t, 32)
 PLANES_OF(uint64_t, 64)
 
-INLINE uint8_t rotated_byte(uint8_t x) { return (uint8_t)(x << 1 | x >> 7); }
-INLINE uint8_t rotated_byte_back(uint8_t x) { return (uint8_t)(x >> 1 | x << 7); }
-
-/// The first of two bytes goes to the low half.
-static void split_halves(const uint8_t *bytes, size_t count, uint8_t *restrict planes) {
+/// Half bytes: the first of two elements goes to the low half of a byte.
+INLINE void split_8(
+    const uint8_t *bytes, size_t count, bool rotated, uint8_t *restrict planes) {
   size_t pairs = count / 2;
   for (size_t i = 0; i < pairs; i++) {
-    uint8_t first = rotated_byte(bytes[2 * i]), second = rotated_byte(bytes[2 * i + 1]);
+    uint8_t first = bytes[2 * i], second = bytes[2 * i + 1];
+    if (rotated) first = (uint8_t)ROTATED(first, 8), second = (uint8_t)ROTATED(second, 8);
     planes[i] = (uint8_t)((first & 15) | second << 4);
     planes[pairs + i] = (uint8_t)(first >> 4 | (second & 0xf0));
   }
 }
 
-static void merge_halves(
-    const uint8_t *const *planes, size_t count, uint8_t *restrict bytes) {
+INLINE void merge_8(
+    const uint8_t *const *planes, size_t count, bool rotated, uint8_t *restrict bytes) {
   const uint8_t *low = planes[0], *high = planes[1];
   for (size_t i = 0; i < count / 2; i++) {
-    bytes[2 * i] = rotated_byte_back((uint8_t)((low[i] & 15) | high[i] << 4));
-    bytes[2 * i + 1] = rotated_byte_back((uint8_t)(low[i] >> 4 | (high[i] & 0xf0)));
+    uint8_t first = (uint8_t)((low[i] & 15) | high[i] << 4);
+    uint8_t second = (uint8_t)(low[i] >> 4 | (high[i] & 0xf0));
+    if (rotated) first = (uint8_t)ROTATED_BACK(first, 8), second = (uint8_t)ROTATED_BACK(second, 8);
+    bytes[2 * i] = first;
+    bytes[2 * i + 1] = second;
   }
 }
+
+// The choice of rotation stands outside of the loops.
+#define BOTH_WAYS(function, from, to)                 \
+  if (rotated) function(from, count, true, to);       \
+  else function(from, count, false, to);              \
+  break;
 
 static void split_planes(
     const void *elements, size_t count, size_t width, bool rotated, uint8_t *planes) {
   switch (width) {
-    case 1: split_halves(elements, count, planes); break;
-    case 2: rotated ? split_16(elements, count, true, planes)
-                    : split_16(elements, count, false, planes); break;
-    case 4: rotated ? split_32(elements, count, true, planes)
-                    : split_32(elements, count, false, planes); break;
-    default: rotated ? split_64(elements, count, true, planes)
-                     : split_64(elements, count, false, planes);
+    case 1: BOTH_WAYS(split_8, elements, planes)
+    case 2: BOTH_WAYS(split_16, elements, planes)
+    case 4: BOTH_WAYS(split_32, elements, planes)
+    default: BOTH_WAYS(split_64, elements, planes)
   }
 }
 
 static void merge_planes(
     const uint8_t *const *planes, size_t count, size_t width, bool rotated, void *elements) {
   switch (width) {
-    case 1: merge_halves(planes, count, elements); break;
-    case 2: rotated ? merge_16(planes, count, true, elements)
-                    : merge_16(planes, count, false, elements); break;
-    case 4: rotated ? merge_32(planes, count, true, elements)
-                    : merge_32(planes, count, false, elements); break;
-    default: rotated ? merge_64(planes, count, true, elements)
-                     : merge_64(planes, count, false, elements);
+    case 1: BOTH_WAYS(merge_8, planes, elements)
+    case 2: BOTH_WAYS(merge_16, planes, elements)
+    case 4: BOTH_WAYS(merge_32, planes, elements)
+    default: BOTH_WAYS(merge_64, planes, elements)
   }
 }
 

@@ -3,8 +3,8 @@ import KaratBytes
 extension ChunkCodec {
   /// Decodes a chunk.
   ///
-  /// What comes out is bounded by `raw`, whatever the stored bytes are; whether it is what went in,
-  /// the chunk's digest must tell.
+  /// Whatever the stored bytes are, it writes within `raw` alone. Whether that is what went in, the
+  /// chunk's digest must tell.
   ///
   /// - Parameters:
   ///   - stored: the stored bytes.
@@ -17,73 +17,61 @@ extension ChunkCodec {
     into raw: UnsafeMutableRawBufferPointer
   ) throws(ChunkFault) {
     guard raw.count <= largestChunk else { throw .length(raw.count) }
-    guard stored.count <= raw.count else {
-      throw .storedLength(stored.count, raw: raw.count, encoding)
-    }
+    let fault = ChunkFault.storedLength(stored.count, raw: raw.count, encoding)
+    guard stored.count <= raw.count else { throw fault }
     switch (encoding.codec, Planes(encoding.filter)) {
     case (.raw, nil):
-      guard stored.count == raw.count else {
-        throw .storedLength(stored.count, raw: raw.count, encoding)
-      }
+      guard stored.count == raw.count else { throw fault }
       raw.copyMemory(from: stored)
     case (.fill, nil):
       guard [1, 2, 4, 8].contains(stored.count), raw.count.isMultiple(of: stored.count) else {
-        throw .storedLength(stored.count, raw: raw.count, encoding)
+        throw fault
       }
-      for start in stride(from: 0, to: raw.count, by: stored.count) {
-        UnsafeMutableRawBufferPointer(rebasing: raw[start...]).copyMemory(from: stored)
-      }
+      raw.fill(with: stored)
     case (.zstd, nil):
       try decompress(stored, into: raw)
     case (.planes, let planes?):
-      try decode(stored, planes, encoding, into: raw)
+      guard let size = planes.size(ofChunk: raw.count) else {
+        throw .elements(raw: raw.count, width: planes.count)
+      }
+      guard let runs = try runs(of: planes, size: size, in: stored) else { throw fault }
+      try workspaces.withResource { workspace throws(ChunkFault) in
+        var bytes: [UnsafePointer<UInt8>] = []
+        for (plane, run) in runs.enumerated() {
+          var content = stored.part(run)
+          if run.count < size {
+            let target = workspace.planes.part(plane * size..<(plane + 1) * size)
+            try decompress(content, into: target)
+            content = UnsafeRawBufferPointer(target)
+          }
+          guard let start = content.baseAddress else { throw fault }
+          bytes.append(start.assumingMemoryBound(to: UInt8.self))
+        }
+        planes.merge(bytes, into: raw)
+      }
     default:
       throw .encoding(encoding)
     }
   }
 
-  private static func decode(
-    _ stored: UnsafeRawBufferPointer,
-    _ planes: Planes,
-    _ encoding: ChunkEncoding,
-    into raw: UnsafeMutableRawBufferPointer
-  ) throws(ChunkFault) {
-    guard let size = planes.size(ofChunk: raw.count) else {
-      throw .elements(raw: raw.count, width: planes.count)
-    }
+  /// Where each plane lies in the stored bytes, or nil where they are too few or too many.
+  private static func runs(
+    of planes: Planes,
+    size: Int,
+    in stored: UnsafeRawBufferPointer
+  ) throws(ChunkFault) -> [Range<Int>]? {
     var end = 4 * planes.count
-    guard stored.count >= end else {
-      throw .storedLength(stored.count, raw: raw.count, encoding)
-    }
+    guard stored.count >= end else { return nil }
     var runs: [Range<Int>] = []
     for plane in 0..<planes.count {
-      let length = UInt32(
-        littleEndian: stored.loadUnaligned(fromByteOffset: 4 * plane, as: UInt32.self)
-      )
+      let length = stored.loadUnaligned(fromByteOffset: 4 * plane, as: UInt32.self).littleEndian
       guard length >= 1, length <= size else {
         throw .planeLength(length, plane: plane, size: size)
       }
       runs.append(end..<end + Int(length))
       end += Int(length)
     }
-    guard end == stored.count else {
-      throw .storedLength(stored.count, raw: raw.count, encoding)
-    }
-    try scratch.withResource { scratch throws(ChunkFault) in
-      var pointers: [UnsafeRawPointer] = []
-      for (plane, run) in runs.enumerated() {
-        var bytes = UnsafeRawBufferPointer(rebasing: stored[run])
-        if run.count < size {
-          let target = UnsafeMutableRawBufferPointer(
-            rebasing: scratch.bytes[plane * size..<(plane + 1) * size]
-          )
-          try decompress(bytes, into: target)
-          bytes = UnsafeRawBufferPointer(target)
-        }
-        if let start = bytes.baseAddress { pointers.append(start) }
-      }
-      planes.merge(pointers, into: raw)
-    }
+    return end == stored.count ? runs : nil
   }
 
   private static func decompress(
@@ -94,6 +82,19 @@ extension ChunkCodec {
       try Zstandard.decompress(frame, into: target)
     } catch {
       throw .zstandard(error)
+    }
+  }
+}
+
+extension UnsafeMutableRawBufferPointer {
+  /// Repeats an element, of which this buffer is a multiple.
+  fileprivate func fill(with element: UnsafeRawBufferPointer) {
+    var filled = element.count
+    copyMemory(from: element)
+    while filled < count {
+      let next = Swift.min(filled, count - filled)
+      part(filled..<filled + next).copyMemory(from: UnsafeRawBufferPointer(part(..<next)))
+      filled += next
     }
   }
 }

@@ -31,8 +31,10 @@ package struct ChunkEncoding: Sendable, Hashable {
     case float4 = 5
     /// F64: rotated, then a plane for each byte.
     case float8 = 6
-    /// 8-bit floats: rotated, then a plane for each half byte, two of them in a byte.
+    /// 8-bit floats: rotated, then a plane for each half byte, two elements in a byte of it.
     case float1 = 7
+    /// Bytes: a plane for each half byte, two elements in a byte of it.
+    case halves = 8
   }
 
   /// How the filtered bytes are coded.

@@ -16,7 +16,7 @@ struct Planes {
     case .bytes2, .float2: width = 2
     case .bytes4, .float4: width = 4
     case .bytes8, .float8: width = 8
-    case .float1: width = 1
+    case .halves, .float1: width = 1
     }
     count = max(width, 2)
     isRotated = [.float1, .float2, .float4, .float8].contains(filter)
@@ -39,10 +39,21 @@ struct Planes {
     )
   }
 
-  /// Puts elements together from their planes.
-  func merge(_ planes: [UnsafeRawPointer], into elements: UnsafeMutableRawBufferPointer) {
+  /// Puts elements together from their planes, each `size(ofChunk:)` bytes long.
+  func merge(_ planes: [UnsafePointer<UInt8>], into elements: UnsafeMutableRawBufferPointer) {
     guard let target = elements.baseAddress else { return }
-    let planes = planes.map { $0.assumingMemoryBound(to: UInt8.self) }
     karat_active().pointee.merge_planes(planes, elements.count / width, width, isRotated, target)
   }
+}
+
+/// Adds a chunk to another modulo 2, in place: what makes a difference, and what undoes it.
+///
+/// - Precondition: both are equally long.
+package func exclusiveOr(
+  _ bytes: UnsafeMutableRawBufferPointer,
+  with base: UnsafeRawBufferPointer
+) {
+  precondition(bytes.count == base.count)
+  guard let target = bytes.baseAddress, let source = base.baseAddress else { return }
+  karat_active().pointee.exclusive_or(target, source, bytes.count, target)
 }
