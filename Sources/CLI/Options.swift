@@ -37,6 +37,19 @@ struct OutputOptions: ParsableArguments {
   @Flag(help: "Replace an output that Karat wrote before.")
   var force = false
 
+  @Flag(help: "Leave the SHA-256 of the files out of karat.json: large ones take time.")
+  var noHashes = false
+
+  /// What writes a model so.
+  var writer: ModelWriter {
+    ModelWriter(
+      shardSize: shardSize,
+      replacing: force,
+      hashed: !noHashes,
+      progress: Terminal.standard.progress
+    )
+  }
+
   private static func byteCount(_ text: String) throws -> Int {
     let units: [(String, Double)] = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1)]
     let upper = text.uppercased()

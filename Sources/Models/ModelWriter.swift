@@ -10,6 +10,8 @@ public struct ModelWriter: Sendable {
   public var shardSize: Int?
   /// Whether a folder that Karat wrote before may be replaced.
   public var isReplacing: Bool
+  /// Whether the record holds the SHA-256 of every input and output, which reads them all.
+  public var isHashed: Bool
   /// Where the writer says how far it is.
   public var progress: ProgressReporter
 
@@ -17,10 +19,12 @@ public struct ModelWriter: Sendable {
   public init(
     shardSize: Int? = nil,
     replacing isReplacing: Bool = false,
+    hashed isHashed: Bool = true,
     progress: ProgressReporter = .silent
   ) {
     self.shardSize = shardSize
     self.isReplacing = isReplacing
+    self.isHashed = isHashed
     self.progress = progress
   }
 
@@ -93,11 +97,13 @@ public struct ModelWriter: Sendable {
         try folder.copy(source, as: name)
         names.append(name)
       }
-      let inputs = try content.inputs.map { path throws(FileError) in try ModelRecord.entry(path) }
-      let outputs = try names.sorted().map { name throws(FileError) in
-        try ModelRecord.entry(Folder.join(folder.path, name), as: name)
-      }
-      let record = content.record.json(inputs: inputs, outputs: outputs)
+      let inputs = content.inputs.map { (name: Folder.lastComponent(of: $0), path: $0) }
+      let outputs = names.sorted().map { (name: $0, path: Folder.join(folder.path, $0)) }
+      let entries = try ModelRecord.entries(inputs + outputs, isHashed: isHashed)
+      let record = content.record.json(
+        inputs: Array(entries.prefix(inputs.count)),
+        outputs: Array(entries.dropFirst(inputs.count))
+      )
       try Self.write(record, as: ModelRecord.fileName, into: folder)
     }
     do throws(FileError) {

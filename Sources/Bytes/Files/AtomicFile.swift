@@ -14,7 +14,10 @@ public struct AtomicFile: ~Copyable {
   private let destination: Destination
   private var isDone = false
   private var pending: [UInt8] = []
+  /// Up to where the system was asked to begin writing to the disk.
+  private var flushedByteCount = 0
   private static let largestPending = 1 << 20
+  private static let flushByteCount = 32 << 20
 
   private enum Destination {
     /// The file is moved to the target.
@@ -94,6 +97,11 @@ public struct AtomicFile: ~Copyable {
       pending.append(contentsOf: bytes)
     }
     byteCount += bytes.count
+    let written = byteCount - pending.count
+    if written - flushedByteCount >= Self.flushByteCount {
+      file.startFlush(flushedByteCount..<written)
+      flushedByteCount = written
+    }
   }
 
   /// Appends bytes from an array.

@@ -27,6 +27,8 @@ package protocol FileSystem: Sendable {
   func truncate(_ descriptor: Int32, to byteCount: Int) throws(Errno)
   /// Makes a file's bytes, or a folder's names, last through a power cut.
   func flush(_ descriptor: Int32) throws(Errno)
+  /// Asks the system to begin writing a range to the disk, so that a later `flush` waits less.
+  func startFlush(_ descriptor: Int32, _ range: Range<Int>)
   /// Takes the lock that one open file can have at a time, or throws `EWOULDBLOCK`.
   ///
   /// It is free again when the last descriptor of that open file is closed, however its process
@@ -50,6 +52,10 @@ package protocol FileSystem: Sendable {
   func names(in path: String) throws(Errno) -> [String]
   /// How many bytes a folder's disk has left for this user, or nil where it does not know.
   func freeBytes(in path: String) throws(Errno) -> Int?
+}
+
+extension FileSystem {
+  package func startFlush(_ descriptor: Int32, _ range: Range<Int>) {}
 }
 
 /// What a file or folder is opened for.

@@ -9,6 +9,11 @@ package enum Folder {
     }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
+  /// The name behind the last slash of a path.
+  package static func lastComponent(of path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? path
+  }
+
   /// Joins a folder and the name of something in it.
   package static func join(_ path: String, _ name: String) -> String {
     path.hasSuffix("/") ? path + name : path + "/" + name

@@ -59,6 +59,18 @@ package struct RealFileSystem: FileSystem {
     _ = try SystemCall.once { fsync(descriptor) }
   }
 
+  package func startFlush(_ descriptor: Int32, _ range: Range<Int>) {
+    #if os(Linux)
+    // Of pages that were just written, the advice to drop them only starts their writing.
+    _ = posix_fadvise(
+      descriptor,
+      off_t(range.lowerBound),
+      off_t(range.count),
+      POSIX_FADV_DONTNEED
+    )
+    #endif
+  }
+
   package func lock(_ descriptor: Int32) throws(Errno) {
     _ = try SystemCall.once { flock(descriptor, LOCK_EX | LOCK_NB) }
   }

@@ -96,6 +96,14 @@ package final class WritableFile: Sendable {
     try change(.flush) { descriptor throws(Errno) in try fileSystem.flush(descriptor) }
   }
 
+  /// Asks the system to begin writing a range to the disk; nothing is waited for, and nothing is
+  /// certain before `flush()`.
+  package func startFlush(_ range: Range<Int>) {
+    state.withLock { state in
+      if let descriptor = state.descriptor { fileSystem.startFlush(descriptor, range) }
+    }
+  }
+
   /// Closes, and says where the system reports a late fault of writing.
   ///
   /// - Throws: `FileError` where the disk is full or fails, now or in a call before.

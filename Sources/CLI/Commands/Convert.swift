@@ -44,11 +44,7 @@ struct ConvertCommand: ParsableCommand {
     } else {
       try conversion.writeFolder(
         output,
-        ModelWriter(
-          shardSize: options.shardSize,
-          replacing: options.force,
-          progress: terminal.progress
-        )
+        options.writer
       )
     }
     terminal.message("Wrote \(output).")

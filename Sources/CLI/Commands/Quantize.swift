@@ -58,11 +58,7 @@ struct QuantizeCommand: ParsableCommand {
       output: output,
       recipe: try chosenRecipe(),
       command: "quantize",
-      writer: ModelWriter(
-        shardSize: options.shardSize,
-        replacing: options.force,
-        progress: Terminal.standard.progress
-      )
+      writer: options.writer
     )
     job.calibration = calibration
     job.isRecipeOwn = recipe != nil
@@ -112,11 +108,7 @@ struct RunCommand: ParsableCommand {
       output: output,
       recipe: parsed,
       command: "run",
-      writer: ModelWriter(
-        shardSize: options.shardSize,
-        replacing: options.force,
-        progress: Terminal.standard.progress
-      )
+      writer: options.writer
     )
     job.calibration = parsed.files.calibration
     job.data = parsed.verification?.data
