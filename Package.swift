@@ -125,14 +125,15 @@ let package = Package(
     tests(
       "Passes",
       [
-        "Karat", "KaratBytes", "KaratGraphs", "KaratPasses", "KaratTensors", "KaratTestSupport",
+        "Karat", "KaratBytes", "KaratGraphs", "KaratKernels", "KaratPasses", "KaratTensors",
+        "KaratTestSupport",
       ]
     ),
     tests(
       "Models",
       [
-        "Karat", "KaratArchitectures", "KaratBytes", "KaratGraphs", "KaratModels", "KaratTensors",
-        "KaratTestSupport",
+        "Karat", "KaratArchitectures", "KaratBytes", "KaratGraphs", "KaratKernels", "KaratModels",
+        "KaratPasses", "KaratTensors", "KaratTestSupport",
       ]
     ),
     tests(

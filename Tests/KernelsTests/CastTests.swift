@@ -1,5 +1,7 @@
+import CKernels
 import Foundation
 import KaratKernels
+import KaratTensors
 import Testing
 
 /// Vectors of casts by PyTorch: every pattern of each format, and floats of all kinds.
@@ -112,6 +114,66 @@ extension Kernels {
         wrong == nil,
         "\(level), \(wrong.map { "\(x[$0]): \(found[$0]), \(expected[$0])" } ?? "")"
       )
+    }
+  }
+
+  /// Rounding a double to float32 first would double-round ties of the narrower format.
+  @Test func castsFromFloat64RoundOnce() {
+    var generator = SystemRandomNumberGenerator()
+    var numbers: [Double] = [
+      0, -0.0, 1, .infinity, -.infinity, 0x1p-149, 0x1p-150, 1e-300, -1e-300,
+    ]
+    for _ in 0..<20_000 {
+      // Ties of BF16 and F16 with a little more or less, far below float32's last bit.
+      let code = UInt32.random(in: 0...UInt32.max, using: &generator)
+      let tie = Double(Float(bitPattern: code & 0xffff_0000 | 0x8000))
+      numbers += [tie, tie.nextUp, tie.nextDown]
+      let half = Double(Float16(bitPattern: UInt16(truncatingIfNeeded: code)))
+      numbers += [half, half * (1 + 0x1p-12), (half * (1 + 0x1p-12)).nextUp]
+    }
+    numbers.removeAll(where: \.isNaN)
+    let tensor = Tensor(.f64, [numbers.count], copying: numbers)
+    for threads in [1, 2] {
+      let workers = Workers(threads: threads)
+      let floats = tensor.cast(to: .f32, on: workers).tensor.elements(as: Float.self)
+      #expect(floats.map(\.bitPattern) == numbers.map { Float($0).bitPattern })
+      let halves = tensor.cast(to: .f16, on: workers).tensor.elements(as: UInt16.self)
+      #expect(halves == numbers.map { Float16($0).bitPattern })
+      let brains = tensor.cast(to: .bf16, on: workers).tensor.elements(as: UInt16.self)
+      let wrong = numbers.indices.first { brains[$0] != Self.bfloat16(numbers[$0]) }
+      #expect(wrong == nil, "\(wrong.map { numbers[$0] } ?? 0)")
+    }
+  }
+
+  /// The nearest BF16 of a double, ties to even, found among its two neighbours.
+  private static func bfloat16(_ x: Double) -> UInt16 {
+    let size = abs(x)
+    let sign: UInt16 = x.sign == .minus ? 0x8000 : 0
+    func value(_ code: UInt32) -> Double { Double(Float(bitPattern: code << 16)) }
+    // The greatest code that is not above.
+    var code: UInt32 = 0
+    for bit in stride(from: UInt32(14), through: 0, by: -1) where code | 1 << bit <= 0x7f80 {
+      if value(code | 1 << bit) <= size { code |= 1 << bit }
+    }
+    guard code < 0x7f80 else { return sign | 0x7f80 }
+    // Beyond the greatest number, the next step would be 2^128.
+    let above = code == 0x7f7f ? 0x1p128 : value(code + 1)
+    let (down, up) = (size - value(code), above - size)
+    let isUp = up < down || up == down && code & 1 == 1
+    return sign | UInt16(code + (isUp ? 1 : 0))
+  }
+
+  @Test func scalesBlocksOfColumns() {
+    let scales: [Float] = [2, 3, 5, 7]
+    for (first, count, block) in [(0, 14, 4), (3, 9, 4), (5, 1, 4), (0, 3, 1), (2, 0, 4)] {
+      sweep { _ in
+        filled(max(count, 1), with: Float(1)) {
+          karat_active().pointee.scale_blocks($0, first, count, scales, block)
+        }
+      } check: { level, found in
+        let expected = (0..<count).map { scales[(first + $0) / block] }
+        #expect(Array(found.prefix(count)) == expected, "\(level), \(first), \(count)")
+      }
     }
   }
 }
