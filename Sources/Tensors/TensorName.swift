@@ -18,13 +18,17 @@ public struct TensorName: Sendable, Comparable, ExpressibleByStringLiteral,
     self.text = text
   }
 
-  /// The name as it stands in messages, in single quotes, control characters escaped.
+  /// The name as it stands in messages, in single quotes; what a terminal would obey or not show,
+  /// such as control characters and marks of writing direction, is escaped.
   public var quoted: String {
     var escaped = "'"
     for scalar in text.unicodeScalars {
-      if scalar == "'" || scalar.value < 0x20 || scalar.value == 0x7f {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator:
         escaped += scalar.escaped(asASCII: true)
-      } else {
+      case _ where scalar == "'":
+        escaped += scalar.escaped(asASCII: true)
+      default:
         escaped.unicodeScalars.append(scalar)
       }
     }
@@ -61,7 +65,10 @@ extension TensorName: Hashable {
   // Whole buffers are hashed and compared several times faster than bytes one by one, and a
   // checkpoint may hold a million names.
   private func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+    if let result = text.utf8.withContiguousStorageIfAvailable({ body(.init($0)) }) {
+      return result
+    }
     var text = text
-    return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+    return text.withUTF8 { body(.init($0)) }
   }
 }

@@ -43,6 +43,62 @@ import Testing
     }
   }
 
+  @Test func givesTheSameBytesForTheSameContent() throws {
+    try inTemporaryFolder { (folder) throws in
+      let paths = ["a", "b", "c"].map { "\(folder)/\($0).safetensors" }
+      let source = everyType()
+      let metadata = source.manifest.metadata
+      try SafetensorsWriter(metadata: metadata).write(source, to: paths[0])
+      // Of the same tensors in another order, and of the file itself.
+      let reversed = OrderedSource(base: source, names: source.manifest.names.reversed())
+      let others = Dictionary(uniqueKeysWithValues: metadata.sorted { $0.key > $1.key })
+      try SafetensorsWriter(metadata: others).write(reversed, to: paths[1])
+      try SafetensorsWriter(metadata: metadata).write(try SafetensorsReader(paths[1]), to: paths[2])
+      #expect(try read(paths[0]) == read(paths[1]))
+      #expect(try read(paths[0]) == read(paths[2]))
+    }
+  }
+
+  @Test func allowsAHeaderOfAHundredMillionBytes() throws {
+    let text = "{}" + String(repeating: " ", count: 99_999_998)
+    func open(_ text: String) throws -> Int {
+      try SafetensorsReader(CheckpointFile(safetensors(text), named: "a")).manifest.count
+    }
+    #expect(try open(text) == 0)
+    #expect(
+      message(in: "") { _ = try open(text + " ") }
+        == "a: its first 8 bytes tell of a header of 100000001 bytes; at most 100000000 are"
+        + " allowed. It is no safetensors file, or damaged."
+    )
+    let long = String(repeating: "n", count: 1 << 20)
+    var tensors: [TensorName: Tensor] = [:]
+    for number in 100..<200 { tensors[TensorName("\(number)\(long)")] = Tensor([1]) }
+    try inTemporaryFolder { (folder) throws in
+      #expect(
+        message(in: folder) {
+          try SafetensorsWriter().write(MemorySource(tensors), to: "\(folder)/a.safetensors")
+        } == "a.safetensors: 100 tensors need a header of 104863448 bytes; at most 100000000 are"
+          + " allowed. Write several shards."
+      )
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
+    }
+  }
+
+  @Test func opensAMillionTensors() throws {
+    var text = "{"
+    for number in 0..<1_000_000 {
+      text += number == 0 ? "" : ","
+      text +=
+        #""layer.\#(number)":{"dtype":"U8","shape":[1],"data_offsets":[\#(number),\#(number + 1)]}"#
+    }
+    let bytes = safetensors(text + "}", [UInt8](repeating: 7, count: 1_000_000))
+    let reader = try SafetensorsReader(CheckpointFile(bytes, named: "a"))
+    #expect(reader.manifest.count == 1_000_000)
+    #expect(reader.manifest["layer.999999"] == TensorInfo(.u8, [1]))
+    #expect(reader.manifest["layer.1000000"] == nil)
+    #expect(try reader.tensor("layer.500000").elements(as: UInt8.self) == [7])
+  }
+
   @Test func lendsMappedTensorsAlignedForTheirType() throws {
     // The second tensor of this file starts at an odd offset.
     let reader = try SafetensorsReader(
@@ -112,4 +168,19 @@ import Testing
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
     }
   }
+}
+
+/// The same tensors in another order.
+private struct OrderedSource: TensorSource {
+  let base: MemorySource
+  let manifest: Manifest
+
+  init(base: MemorySource, names: [TensorName]) {
+    var manifest = Manifest(metadata: base.manifest.metadata)
+    for name in names { manifest.set(name, base.manifest[name] ?? TensorInfo(.u8, [])) }
+    self.base = base
+    self.manifest = manifest
+  }
+
+  func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor { try base.tensor(name) }
 }

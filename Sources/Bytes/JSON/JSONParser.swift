@@ -61,10 +61,34 @@ extension JSONScanner {
       try beginObject()
       while let key = try nextKey() {
         guard object.append(key, try value()) else {
-          throw error("the value that ends here is a second one for the key '\(key)'.")
+          throw secondValue(for: key)
         }
       }
       return .object(object)
     }
+  }
+
+  /// Steps over a value that `value` would read, without making a tree of it.
+  package mutating func skip() throws(JSONError) {
+    switch try kind() {
+    case .null: try null()
+    case .bool: _ = try bool()
+    case .number: _ = try number()
+    case .string: _ = try string()
+    case .array:
+      try beginArray()
+      while try nextElement() { try skip() }
+    case .object:
+      var keys: Set<UTF8Key> = []
+      try beginObject()
+      while let key = try nextKey() {
+        try skip()
+        guard keys.insert(UTF8Key(key)).inserted else { throw secondValue(for: key) }
+      }
+    }
+  }
+
+  private func secondValue(for key: String) -> JSONError {
+    error("the value that ends here is a second one for the key '\(key)'.")
   }
 }

@@ -10,20 +10,45 @@ public struct SafetensorsHeader: Sendable {
   /// Names, types and shapes in the order of the header, and the text under `__metadata__`.
   public let manifest: Manifest
 
-  private let offsets: [TensorName: Int]
+  /// Where the bytes of each tensor start in the file, in the order of the manifest.
+  private let offsets: [Int]
 
   /// The longest header that the format allows, in bytes.
   static let largestByteCount = 100_000_000
   /// The bytes before the header, which hold its length.
   static let lengthByteCount = 8
 
-  /// Where the bytes of a tensor start in the file, or nil where there is none of that name.
-  func offset(of name: TensorName) -> Int? { offsets[name] }
+  /// The type and shape of a tensor and where its bytes start in the file, or nil where there is
+  /// none of that name.
+  func entry(of name: TensorName) -> (info: TensorInfo, offset: Int)? {
+    guard let place = manifest.place(of: name) else { return nil }
+    return manifest[name].map { ($0, offsets[place]) }
+  }
 
   /// Reads and checks the header of a file.
   init(of file: CheckpointFile) throws(CheckpointError) {
+    let (tensors, length) = try Self.parse(file)
+    do throws(Manifest.Duplicate) {
+      manifest = try Manifest(tensors.names, tensors.infos, metadata: tensors.metadata)
+    } catch {
+      throw CheckpointError(
+        .malformed,
+        file: file.path,
+        tensor: error.name,
+        "the header names it twice; readers would disagree on which one counts."
+      )
+    }
+    let dataStart = Self.lengthByteCount + length
+    try Self.checkLayout(tensors, in: file, dataByteCount: file.byteCount - dataStart)
+    offsets = tensors.begins.map { dataStart + Int($0) }
+  }
+
+  /// Reads what the header says; its text is let go at once, since it may be as large as the rest.
+  private static func parse(
+    _ file: CheckpointFile
+  ) throws(CheckpointError) -> (SafetensorsHeaderParser.Tensors, length: Int) {
     let text = try Self.text(of: file)
-    let parsed = try text.span.withUnsafeBytes { bytes throws(CheckpointError) in
+    let tensors = try text.span.withUnsafeBytes { bytes throws(CheckpointError) in
       do throws(JSONError) {
         var parser = SafetensorsHeaderParser(bytes)
         return try parser.parse()
@@ -35,24 +60,7 @@ public struct SafetensorsHeader: Sendable {
         )
       }
     }
-    let dataStart = Self.lengthByteCount + text.count
-    var manifest = Manifest(metadata: parsed.metadata)
-    manifest.reserveCapacity(parsed.entries.count)
-    var offsets = Dictionary<TensorName, Int>(minimumCapacity: parsed.entries.count)
-    let infos = try Self.checkLayout(parsed.entries, in: file, dataStart: dataStart)
-    for (entry, info) in zip(parsed.entries, infos) {
-      guard manifest.set(entry.name, info) else {
-        throw CheckpointError(
-          .malformed,
-          file: file.path,
-          tensor: entry.name,
-          "the header names it twice; readers would disagree on which one counts."
-        )
-      }
-      offsets[entry.name] = dataStart + Int(entry.begin)
-    }
-    self.manifest = manifest
-    self.offsets = offsets
+    return (tensors, text.count)
   }
 
   /// Reads the bytes of the header.
@@ -86,51 +94,48 @@ public struct SafetensorsHeader: Sendable {
   }
 
   /// Checks that the tensors, sorted by their place, fill the file without holes or overlaps.
-  ///
-  /// - Returns: their types and shapes in the order of the entries.
   private static func checkLayout(
-    _ entries: [SafetensorsHeaderParser.Entry],
+    _ tensors: SafetensorsHeaderParser.Tensors,
     in file: CheckpointFile,
-    dataStart: Int
-  ) throws(CheckpointError) -> [TensorInfo] {
-    let dataByteCount = UInt64(file.byteCount - dataStart)
-    var infos = [TensorInfo?](repeating: nil, count: entries.count)
+    dataByteCount: Int
+  ) throws(CheckpointError) {
+    let dataByteCount = UInt64(dataByteCount)
     var cursor: UInt64 = 0
-    for place in Self.places(of: entries) {
-      let entry = entries[place]
+    for place in tensors.placesByOffset {
       func malformed(_ message: String) -> CheckpointError {
-        CheckpointError(.malformed, file: file.path, tensor: entry.name, message)
+        CheckpointError(.malformed, file: file.path, tensor: tensors.names[place], message)
       }
-      guard entry.begin == cursor else {
+      let (begin, end) = (tensors.begins[place], tensors.ends[place])
+      guard begin == cursor else {
         throw malformed(
-          "its bytes start at \(entry.begin); those of the tensors before it end at \(cursor)."
+          "its bytes start at \(begin); those of the tensors before it end at \(cursor)."
             + " Holes and overlaps are not allowed."
         )
       }
-      guard entry.end >= entry.begin else {
-        throw malformed("its bytes start at \(entry.begin) and end before, at \(entry.end).")
+      guard end >= begin else {
+        throw malformed("its bytes start at \(begin) and end before, at \(end).")
       }
-      guard let shape = Shape(checking: entry.dimensions) else {
-        throw malformed("the product of the extents \(entry.dimensions) is not below 2^63.")
+      if let extents = tensors.overflowing[place] {
+        throw malformed("the product of the extents \(extents) is not below 2^63.")
       }
-      let block = entry.dtype.block.elements
+      let (dtype, shape) = (tensors.infos[place].dtype, tensors.infos[place].shape)
+      let block = dtype.block.elements
       guard shape.elementCount.isMultiple(of: block) else {
         throw malformed(
-          "shape \(shape) holds \(shape.elementCount) elements; \(entry.dtype.rawValue) fills whole"
+          "shape \(shape) holds \(shape.elementCount) elements; \(dtype.rawValue) fills whole"
             + " bytes with \(block) only."
         )
       }
-      guard let byteCount = entry.dtype.byteCount(elementCount: shape.elementCount) else {
-        throw malformed("shape \(shape) of \(entry.dtype.rawValue) takes more than 2^63 bytes.")
+      guard let byteCount = dtype.byteCount(elementCount: shape.elementCount) else {
+        throw malformed("shape \(shape) of \(dtype.rawValue) takes more than 2^63 bytes.")
       }
-      guard entry.end - entry.begin == UInt64(byteCount) else {
+      guard end - begin == UInt64(byteCount) else {
         throw malformed(
-          "bytes \(entry.begin)..<\(entry.end) are \(entry.end - entry.begin) bytes; shape \(shape)"
-            + " of \(entry.dtype.rawValue) needs \(byteCount)."
+          "bytes \(begin)..<\(end) are \(end - begin) bytes; shape \(shape) of \(dtype.rawValue)"
+            + " needs \(byteCount)."
         )
       }
-      infos[place] = TensorInfo(entry.dtype, shape)
-      cursor = entry.end
+      cursor = end
     }
     guard cursor == dataByteCount else {
       throw CheckpointError(
@@ -142,16 +147,16 @@ public struct SafetensorsHeader: Sendable {
           : "behind the header are \(dataByteCount) bytes; the tensors account for \(cursor) only."
       )
     }
-    return infos.compactMap(\.self)
   }
 }
 
-extension SafetensorsHeader {
-  /// The entries' indices in the order of their bytes.
-  private static func places(of entries: [SafetensorsHeaderParser.Entry]) -> [Int] {
-    // Numbers alone are sorted: to move whole entries would cost most of the time.
-    var keys = zip(entries.indices, entries).map { (begin: $1.begin, end: $1.end, index: $0) }
-    keys.sort { ($0.begin, $0.end, $0.index) < ($1.begin, $1.end, $1.index) }
-    return keys.map(\.index)
+extension SafetensorsHeaderParser.Tensors {
+  /// The tensors' places in the order of their bytes; nearly every writer keeps to it already.
+  fileprivate var placesByOffset: [Int] {
+    let isSorted = names.indices.dropFirst().allSatisfy { place in
+      (begins[place - 1], ends[place - 1]) <= (begins[place], ends[place])
+    }
+    if isSorted { return Array(names.indices) }
+    return names.indices.sorted { (begins[$0], ends[$0], $0) < (begins[$1], ends[$1], $1) }
   }
 }

@@ -1,54 +1,75 @@
 import KaratBytes
 import KaratTensors
 
-/// Reads the JSON of a safetensors header entry by entry, without a tree: a million tensors take a
-/// second or two.
+/// Reads the JSON of a safetensors header in one pass, without a tree.
 struct SafetensorsHeaderParser {
-  /// What the header says about a tensor, not yet checked against the file.
-  struct Entry {
-    let name: TensorName
-    let dtype: DType
-    let dimensions: [Int]
-    let begin: UInt64
-    let end: UInt64
+  /// What the header says about its tensors, not yet checked against the file.
+  ///
+  /// Lists side by side, not a list of entries: each goes into its final place without a copy.
+  struct Tensors {
+    var names: [TensorName] = []
+    /// The types and shapes; the shape is empty where its extents overflow.
+    var infos: [TensorInfo] = []
+    var begins: [UInt64] = []
+    var ends: [UInt64] = []
+    /// The extents whose product has no number, by the tensor's place.
+    var overflowing: [Int: [Int]] = [:]
+    var metadata: [String: String] = [:]
+
+    mutating func reserveCapacity(_ count: Int) {
+      names.reserveCapacity(count)
+      infos.reserveCapacity(count)
+      begins.reserveCapacity(count)
+      ends.reserveCapacity(count)
+    }
   }
 
   private var scanner: JSONScanner
-  private var entries: [Entry] = []
-  private var metadata: [String: String]?
+  private var tensors = Tensors()
+  private var hasMetadata = false
 
   init(_ bytes: UnsafeRawBufferPointer) {
     // Nothing in a header lies deeper than the numbers of a shape.
     scanner = JSONScanner(bytes, depth: 3)
+    // The shortest names make an entry of about 64 bytes: to grow lists would touch memory twice.
+    tensors.reserveCapacity(bytes.count / 64)
   }
 
-  mutating func parse() throws(JSONError) -> (entries: [Entry], metadata: [String: String]) {
+  mutating func parse() throws(JSONError) -> Tensors {
     try scanner.beginObject()
     while let key = try scanner.nextKey() {
       if key == "__metadata__" {
         try parseMetadata()
       } else {
-        try parseEntry(TensorName(key))
+        try parseTensor(TensorName(key))
       }
     }
     try scanner.end()
-    return (entries, metadata ?? [:])
+    return tensors
   }
 
   private mutating func parseMetadata() throws(JSONError) {
-    guard metadata == nil else { throw scanner.error("'__metadata__' is there twice.") }
-    metadata = [:]
+    guard !hasMetadata else { throw scanner.error("'__metadata__' is there twice.") }
+    hasMetadata = true
     guard try scanner.kind() != .null else { return try scanner.null() }
     try scanner.beginObject()
     while let key = try scanner.nextKey() {
       let value = try scanner.string()
-      guard metadata?.updateValue(value, forKey: key) == nil else {
-        throw scanner.error("the metadata '\(key)' is there twice.")
+      if let place = tensors.metadata.index(forKey: key) {
+        // Keys of the dictionary that users get compare by canonical equivalence.
+        let isSame = UTF8Key(tensors.metadata[place].key) == UTF8Key(key)
+        throw scanner.error(
+          isSame
+            ? "the metadata \(TensorName(key).quoted) is there twice."
+            : "the metadata \(TensorName(key).quoted) is there before in other bytes of the same"
+              + " text; rename one."
+        )
       }
+      tensors.metadata[key] = value
     }
   }
 
-  private mutating func parseEntry(_ name: TensorName) throws(JSONError) {
+  private mutating func parseTensor(_ name: TensorName) throws(JSONError) {
     guard !name.text.utf8.contains(0) else {
       throw scanner.error("the name \(name.quoted) holds a zero byte, behind which others stop.")
     }
@@ -70,7 +91,7 @@ struct SafetensorsHeaderParser {
         offsets = try parseOffsets()
       default:
         throw scanner.error(
-          "\(name.quoted) has the key '\(key)'; dtype, shape and data_offsets are known."
+          "\(name.quoted) has the key \(TensorName(key).quoted); dtype, shape and data_offsets are known."
         )
       }
       guard isFirst else { throw scanner.error("\(name.quoted) has the key '\(key)' twice.") }
@@ -78,22 +99,19 @@ struct SafetensorsHeaderParser {
     guard let dtype, let dimensions, let offsets else {
       throw scanner.error("\(name.quoted) lacks one of dtype, shape and data_offsets.")
     }
-    entries.append(
-      Entry(
-        name: name,
-        dtype: dtype,
-        dimensions: dimensions,
-        begin: offsets.begin,
-        end: offsets.end
-      )
-    )
+    let shape = Shape(checking: dimensions)
+    if shape == nil { tensors.overflowing[tensors.names.count] = dimensions }
+    tensors.names.append(name)
+    tensors.infos.append(TensorInfo(dtype, shape ?? [0]))
+    tensors.begins.append(offsets.begin)
+    tensors.ends.append(offsets.end)
   }
 
   private mutating func parseDType() throws(JSONError) -> DType {
     let text = try scanner.string()
     guard let dtype = DType(rawValue: text), !dtype.isQuantizedBlock else {
       let known = DType.safetensors.map(\.rawValue).joined(separator: ", ")
-      throw scanner.error("the dtype '\(text)' is not known; these are: \(known).")
+      throw scanner.error("the dtype \(TensorName(text).quoted) is not known; these are: \(known).")
     }
     return dtype
   }

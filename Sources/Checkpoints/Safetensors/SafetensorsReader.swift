@@ -30,9 +30,7 @@ public struct SafetensorsReader: TensorSource {
   ///
   /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
   public func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
-    guard let info = manifest[name], let offset = header.offset(of: name) else {
-      throw .missing(name, in: file.path)
-    }
+    guard let (info, offset) = header.entry(of: name) else { throw .missing(name, in: file.path) }
     return try file.tensor(name, info, at: offset)
   }
 
@@ -46,9 +44,7 @@ public struct SafetensorsReader: TensorSource {
     _ range: Range<Int>,
     of name: TensorName
   ) throws(CheckpointError) -> Tensor {
-    guard let info = manifest[name], let offset = header.offset(of: name) else {
-      throw .missing(name, in: file.path)
-    }
+    guard let (info, offset) = header.entry(of: name) else { throw .missing(name, in: file.path) }
     return try file.elements(range, of: name, info, at: offset)
   }
 }

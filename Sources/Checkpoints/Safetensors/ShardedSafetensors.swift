@@ -10,7 +10,8 @@ public struct ShardedSafetensors: TensorSource {
   public let manifest: Manifest
 
   private let shards: [SafetensorsReader]
-  private let places: [TensorName: Int]
+  /// Each tensor's place in `shards`, in the order of the manifest.
+  private let places: [UInt32]
   private let path: String
 
   /// Opens an index and all the files that it names, and checks them against each other.
@@ -26,22 +27,29 @@ public struct ShardedSafetensors: TensorSource {
     for shard in index.shards {
       shards.append(try Self.open(shard, of: index, access: access))
     }
-    var manifest = Manifest(metadata: shards.first?.manifest.metadata ?? [:])
-    var places: [TensorName: Int] = [:]
-    for (name, place) in index.places {
-      guard let info = shards[place].manifest[name] else {
+    var infos: [TensorInfo] = []
+    infos.reserveCapacity(index.names.count)
+    for (name, place) in zip(index.names, index.places) {
+      guard let info = shards[Int(place)].manifest[name] else {
         throw CheckpointError(
           .missing,
           file: path,
           tensor: name,
-          "it is to be in \(index.shards[place]), and is not there. Fetch both files again."
+          "it is to be in \(index.shards[Int(place)]), and is not there. Fetch both files again."
         )
       }
-      manifest.set(name, info)
-      places[name] = place
+      infos.append(info)
+    }
+    let manifest: Manifest
+    do throws(Manifest.Duplicate) {
+      let metadata = shards.first?.manifest.metadata ?? [:]
+      manifest = try Manifest(index.names, infos, metadata: metadata)
+    } catch {
+      throw ShardIndex.twice(error.name, in: path)
     }
     for (place, shard) in shards.enumerated() {
-      for name in shard.manifest.names where places[name] != place {
+      for name in shard.manifest.names
+      where manifest.place(of: name).map({ Int(index.places[$0]) }) != place {
         throw CheckpointError(
           .malformed,
           file: Folder.join(index.folder, index.shards[place]),
@@ -52,7 +60,7 @@ public struct ShardedSafetensors: TensorSource {
     }
     self.manifest = manifest
     self.shards = shards
-    self.places = places
+    places = index.places
     self.path = path
   }
 
@@ -60,8 +68,7 @@ public struct ShardedSafetensors: TensorSource {
   ///
   /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
   public func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
-    guard let place = places[name] else { throw .missing(name, in: path) }
-    return try shards[place].tensor(name)
+    try shard(of: name).tensor(name)
   }
 
   /// Every tensor is.
@@ -74,8 +81,12 @@ public struct ShardedSafetensors: TensorSource {
     _ range: Range<Int>,
     of name: TensorName
   ) throws(CheckpointError) -> Tensor {
-    guard let place = places[name] else { throw .missing(name, in: path) }
-    return try shards[place].elements(range, of: name)
+    try shard(of: name).elements(range, of: name)
+  }
+
+  private func shard(of name: TensorName) throws(CheckpointError) -> SafetensorsReader {
+    guard let place = manifest.place(of: name) else { throw .missing(name, in: path) }
+    return shards[Int(places[place])]
   }
 
   private static func open(
@@ -92,64 +103,5 @@ public struct ShardedSafetensors: TensorSource {
         "the index \(index.path) names this file, and it is not there. Fetch it as well."
       )
     }
-  }
-}
-
-/// Which file holds which tensor: `model.safetensors.index.json`.
-struct ShardIndex {
-  let path: String
-  let folder: String
-  /// The names of the files, each once, in the order in which the index names them first.
-  private(set) var shards: [String] = []
-  /// The tensors in the order of the index, each with its file's place in `shards`.
-  private(set) var places: [(name: TensorName, shard: Int)] = []
-
-  /// Reads and checks an index.
-  init(_ path: String) throws(CheckpointError) {
-    self.path = path
-    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
-    folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let text = try CheckpointError.onFiles { () throws(FileError) in
-      try ReadableFile.contents(of: path)
-    }
-    func malformed(_ message: String, _ tensor: TensorName? = nil) -> CheckpointError {
-      CheckpointError(.malformed, file: path, tensor: tensor, message)
-    }
-    let index: JSONValue
-    do throws(JSONError) {
-      index = try JSONValue.parse(text)
-    } catch {
-      throw malformed("\(error)")
-    }
-    guard let map = index["weight_map"]?.object else {
-      throw malformed("it holds no object 'weight_map', which says what file each tensor is in.")
-    }
-    var known: [UTF8Key: Int] = [:]
-    for (key, value) in map.members {
-      guard let shard = value.string else {
-        throw malformed(
-          "'weight_map' gives \(value.kind) for it; a file's name was needed.",
-          .init(key)
-        )
-      }
-      guard Self.isPlainName(shard) else {
-        throw malformed(
-          "'weight_map' gives \(TensorName(shard).quoted) for it; the name of a file beside the"
-            + " index was needed, without a folder.",
-          .init(key)
-        )
-      }
-      if known[UTF8Key(shard)] == nil {
-        known[UTF8Key(shard)] = shards.count
-        shards.append(shard)
-      }
-      places.append((TensorName(key), known[UTF8Key(shard)] ?? 0))
-    }
-  }
-
-  /// Whether a name cannot lead out of the folder.
-  private static func isPlainName(_ name: String) -> Bool {
-    !name.isEmpty && name != "." && name != ".."
-      && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 == 0 }
   }
 }
