@@ -5,6 +5,14 @@ public struct SHA256Digest: Sendable, Hashable, CustomStringConvertible {
   /// The 32 bytes of the digest.
   public let bytes: [UInt8]
 
+  /// A digest that was read somewhere.
+  ///
+  /// - Precondition: it has 32 bytes.
+  package init(bytes: [UInt8]) {
+    precondition(bytes.count == 32)
+    self.bytes = bytes
+  }
+
   /// The digest in 64 lower-case hexadecimal digits.
   public var description: String {
     let digits = Array("0123456789abcdef".utf8)

@@ -17,6 +17,9 @@ package enum Zstandard {
   /// The logarithm of how many bytes a frame may refer back.
   package static let largestWindowLog = 20
 
+  /// The library's version, as 10000 · major + 100 · minor + release; others may compress otherwise.
+  package static var libraryVersion: Int { Int(ZSTD_versionNumber()) }
+
   /// Compresses into a buffer.
   ///
   /// - Parameters:

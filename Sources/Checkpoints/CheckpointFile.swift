@@ -5,7 +5,7 @@ import Musl
 #else
 import Glibc
 #endif
-import KaratBytes
+package import KaratBytes
 package import KaratTensors
 
 /// How a reader gets at the bytes of a file.
@@ -27,6 +27,7 @@ package struct CheckpointFile: Sendable {
     case copied(ReadableFile)
     case mapped(MappedFile)
     case memory([UInt8])
+    case writable(WritableFile)
   }
   private let content: Content
 
@@ -44,7 +45,15 @@ package struct CheckpointFile: Sendable {
       case .copied(let file): file.byteCount
       case .mapped(let file): file.byteCount
       case .memory(let bytes): bytes.count
+      case .writable: 0
       }
+  }
+
+  /// A file that is being written, as long as it is now.
+  package init(_ file: WritableFile) throws(CheckpointError) {
+    path = file.path
+    content = .writable(file)
+    byteCount = try CheckpointError.onFiles { () throws(FileError) in try file.byteCount() }
   }
 
   /// Bytes in memory, as if they were a file of that name.
@@ -74,6 +83,10 @@ package struct CheckpointFile: Sendable {
           from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + buffer.count])
         )
       }
+    case .writable(let file):
+      try CheckpointError.onFiles { () throws(FileError) in
+        try file.read(into: buffer, at: offset)
+      }
     }
   }
 
@@ -84,7 +97,24 @@ package struct CheckpointFile: Sendable {
       try CheckpointError.onFiles { () throws(FileError) in try file.bytes(range) }
     case .mapped(let file): Array(file.bytes[range])
     case .memory(let bytes): Array(bytes[range])
+    case .writable:
+      try Self.filled(range.count) { buffer throws(CheckpointError) in
+        try read(into: buffer, at: range.lowerBound)
+      }
     }
+  }
+
+  private static func filled(
+    _ count: Int,
+    _ fill: (UnsafeMutableRawBufferPointer) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var refusal: CheckpointError?
+    bytes.withUnsafeMutableBytes { buffer in
+      do throws(CheckpointError) { try fill(buffer) } catch { refusal = error }
+    }
+    if let refusal { throw refusal }
+    return bytes
   }
 
   /// A tensor whose bytes start at an offset and are known to be in the file.
@@ -99,14 +129,7 @@ package struct CheckpointFile: Sendable {
       let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + byteCount])
       return Tensor(info.dtype, info.shape, borrowing: bytes, owner: file)
     }
-    guard byteCount <= Self.memorySize else {
-      throw CheckpointError(
-        .inputOutput,
-        file: path,
-        tensor: name,
-        "its \(byteCount) bytes are more than the \(Self.memorySize) bytes of memory here."
-      )
-    }
+    try checkMemory(for: byteCount, of: name)
     return try Tensor(info.dtype, info.shape) { buffer throws(CheckpointError) in
       try read(into: buffer, at: offset)
     }
@@ -123,6 +146,17 @@ package struct CheckpointFile: Sendable {
   ) throws(CheckpointError) -> Tensor {
     let start = info.byteOffset(ofElement: range.lowerBound)
     return try tensor(name, TensorInfo(info.dtype, [range.count]), at: offset + start)
+  }
+
+  /// Refuses a tensor that is larger than the machine's memory.
+  func checkMemory(for byteCount: Int, of name: TensorName) throws(CheckpointError) {
+    guard byteCount > Self.memorySize else { return }
+    throw CheckpointError(
+      .inputOutput,
+      file: path,
+      tensor: name,
+      "its \(byteCount) bytes are more than the \(Self.memorySize) bytes of memory here."
+    )
   }
 
   /// The bytes of the machine's memory.

@@ -15,7 +15,7 @@ public struct CheckpointFormat: Sendable {
   let open: @Sendable (String, FileAccess) throws(CheckpointError) -> any TensorSource
 
   /// All formats, in the order in which they are tried.
-  public static let all: [CheckpointFormat] = [.gguf, .safetensors]
+  public static let all: [CheckpointFormat] = [.gguf, .kcf, .safetensors]
 }
 
 extension CheckpointFormat {
@@ -25,6 +25,14 @@ extension CheckpointFormat {
     fileExtension: "gguf",
     recognizes: { $0.starts(with: "GGUF".utf8) },
     open: { path, access throws(CheckpointError) in try GGUFReader(path, access: access) }
+  )
+
+  /// KCF, Karat's chunked checkpoint format.
+  public static let kcf = CheckpointFormat(
+    name: "kcf",
+    fileExtension: "kcf",
+    recognizes: { $0.starts(with: ChunkedHead.mark) },
+    open: { path, access throws(CheckpointError) in try ChunkedReader(path, access: access) }
   )
 
   /// The format of Hugging Face.

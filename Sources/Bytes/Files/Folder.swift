@@ -20,7 +20,7 @@ package enum Folder {
   }
 
   /// The folder that holds what a path names.
-  static func containing(_ path: String) -> String { parts(of: path).folder }
+  package static func containing(_ path: String) -> String { parts(of: path).folder }
 
   /// A path's folder and the name in it; slashes at the end do not count.
   static func parts(of path: String) -> (folder: String, name: String) {

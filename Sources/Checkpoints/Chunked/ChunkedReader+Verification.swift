@@ -1,0 +1,75 @@
+public import KaratBytes
+public import KaratTensors
+
+extension ChunkedReader {
+  /// Reads and checks every byte of the file, those of earlier generations too.
+  ///
+  /// What passes is free of damage: a single wrong bit anywhere is found.
+  ///
+  /// - Parameter progress: hears how many bytes of the file are done.
+  /// - Throws: `CheckpointError` for the first fault, or where bytes follow the last commit.
+  public func verify(progress: ProgressReporter = .silent) throws(CheckpointError) {
+    guard uncommittedByteCount == 0 else {
+      throw CheckpointError(
+        .malformed,
+        file: file.path,
+        "\(uncommittedByteCount) bytes behind the last commit belong to nothing. An append was"
+          + " interrupted; the next one cuts them off."
+      )
+    }
+    let opener = ChunkedOpener(file: file)
+    var trailers = [index.trailer]
+    while let last = trailers.last, let previous = try opener.trailer(before: last) {
+      trailers.append(previous)
+    }
+    var records: Set<Int> = []
+    for trailer in trailers.reversed() {
+      let generation =
+        trailer == index.trailer ? self : try reader(of: try opener.index(at: trailer))
+      try generation.verifyRecords(among: &records)
+      for attachment in generation.attachments { _ = try generation.attachment(attachment.name) }
+      let end = trailer.offset + ChunkedTrailer.byteCount
+      progress.report("verify", end, of: file.byteCount, "bytes")
+    }
+  }
+
+  /// A reader of another generation of the same file.
+  private func reader(of generation: ChunkedIndex) throws(CheckpointError) -> ChunkedReader {
+    let isSameBase = generation.base == base
+    var reader = try ChunkedReader(file, head, generation, base: nil)
+    if isSameBase { reader.records = records }
+    reader.threads = threads
+    return reader
+  }
+
+  /// Decodes each of the generation's own records once, and looks for the others among those of the
+  /// generations before.
+  private func verifyRecords(among records: inout Set<Int>) throws(CheckpointError) {
+    let section = index.trailer.sectionStart
+    var own: [(entry: Int, owner: ChunkedIndex.Owner)] = []
+    try index.forEachChunk { number, owner, _ throws(CheckpointError) in
+      let entry = try entry(number)
+      if entry.offset >= section {
+        if records.insert(entry.offset).inserted { own.append((number, owner)) }
+        return
+      }
+      let isThere = records.contains(entry.offset)
+      guard isThere, try self.records.isHeader(of: entry) else {
+        throw CheckpointError(
+          .malformed,
+          file: file.path,
+          tensor: owner.tensor,
+          "\(owner.prefix)chunk entry \(number): the record at byte \(entry.offset) is not what it"
+            + " says."
+        )
+      }
+    }
+    try ParallelTasks.run(own.count, threads: threads) { task throws(CheckpointError) in
+      let entry = try entry(own[task].entry)
+      try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
+        let chunk = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<entry.byteCount])
+        try self.records.read(entry, of: own[task].owner, into: chunk)
+      }
+    }
+  }
+}
