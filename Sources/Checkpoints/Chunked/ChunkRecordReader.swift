@@ -1,4 +1,3 @@
-import CKernels
 import KaratBytes
 import KaratTensors
 
@@ -66,20 +65,20 @@ struct ChunkRecordReader: Sendable {
     of owner: ChunkedIndex.Owner,
     in memory: Memory
   ) throws(CheckpointError) -> UnsafeRawBufferPointer {
-    let record = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<entry.recordByteCount])
+    let record = memory.bytes.part(..<entry.recordByteCount)
     try file.read(into: record, at: entry.offset)
     let end = ChunkEntry.byteCount + entry.storedByteCount
-    let stored = UnsafeRawBufferPointer(rebasing: record[ChunkEntry.byteCount..<end])
+    let stored = UnsafeRawBufferPointer(record.part(ChunkEntry.byteCount..<end))
     guard record[8..<ChunkEntry.byteCount].elementsEqual(entry.description),
       record.starts(with: ChunkEntry.mark)
     else {
       throw damaged(entry, owner, "the header of its record is not what the index says.")
     }
     let checksum = UInt32(littleEndian: record.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
-    guard checksum == CRC32C.checksum(UnsafeRawBufferPointer(rebasing: record[8..<end])) else {
+    guard checksum == CRC32C.checksum(UnsafeRawBufferPointer(record.part(8..<end))) else {
       throw damaged(entry, owner, "the checksum of its stored bytes is wrong.")
     }
-    guard ChunkedFormat.isZero(UnsafeRawBufferPointer(rebasing: record[end...])) else {
+    guard ChunkedFormat.isZero(UnsafeRawBufferPointer(record.part(end...))) else {
       throw damaged(entry, owner, "the padding behind it is not zero.")
     }
     return stored
@@ -94,7 +93,7 @@ struct ChunkRecordReader: Sendable {
   ) throws(CheckpointError) {
     guard let base else { throw damaged(entry, owner, "the index names no base.") }
     try base.withChunk(place, byteCount: chunk.count, of: owner) { bytes in
-      chunk.formExclusiveOr(with: bytes)
+      exclusiveOr(chunk, with: bytes)
     }
   }
 
@@ -109,14 +108,6 @@ struct ChunkRecordReader: Sendable {
       tensor: owner.tensor,
       "\(owner.prefix)the chunk of \(entry.byteCount) bytes at byte \(entry.offset): \(message)"
     )
-  }
-}
-
-extension UnsafeMutableRawBufferPointer {
-  /// Replaces each byte by its exclusive or with another's, of which there are as many or more.
-  func formExclusiveOr(with other: UnsafeRawBufferPointer) {
-    guard let start = baseAddress, let other = other.baseAddress else { return }
-    karat_active().pointee.exclusive_or(start, other, count, start)
   }
 }
 
@@ -141,7 +132,7 @@ extension TensorSource {
           "what came is not of the type or size that was promised."
         )
       }
-      return try body(UnsafeRawBufferPointer(rebasing: bytes[start..<start + range.count]))
+      return try body(bytes.part(start..<start + range.count))
     }
   }
 }

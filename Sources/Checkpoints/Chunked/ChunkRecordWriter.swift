@@ -115,7 +115,7 @@ struct ChunkRecordWriter {
     var results = [EncodedChunk?](repeating: nil, count: items.count)
     try results.withUnsafeMutableBufferPointer { results throws(CheckpointError) in
       nonisolated(unsafe) let results = results
-      try ParallelTasks.run(items.count + 1, threads: threads) { task throws(CheckpointError) in
+      try concurrently(items.count + 1, threads: threads) { task throws(CheckpointError) in
         guard task > 0 else { return try Self.write(ready, to: file) }
         let item = items[task - 1]
         let stream = streams[item.stream]
@@ -190,7 +190,7 @@ struct ChunkRecordWriter {
     switch stream.content {
     case .bytes(let bytes):
       return try bytes.span.withUnsafeBytes { bytes throws(CheckpointError) in
-        try body(UnsafeRawBufferPointer(rebasing: bytes[item.range]))
+        try body(bytes.part(item.range))
       }
     case .tensor(let name):
       guard let whole else { return try source.withBytes(item.range, of: name, body) }
@@ -203,7 +203,7 @@ struct ChunkRecordWriter {
               + " otherwise."
           )
         }
-        return try body(UnsafeRawBufferPointer(rebasing: bytes[item.range]))
+        return try body(bytes.part(item.range))
       }
     }
   }
@@ -267,7 +267,7 @@ struct LeftRecords: Sendable {
   func entry(of digest: SHA256Digest) -> ChunkEntry? {
     guard let entry = entries[digest] else { return nil }
     return ChunkRecordReader.chunkMemory.withResource { memory in
-      let chunk = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<entry.byteCount])
+      let chunk = memory.bytes.part(..<entry.byteCount)
       let owner = ChunkedIndex.Owner.attachment("")
       do throws(CheckpointError) {
         try reader.read(entry, of: owner, into: chunk)

@@ -76,9 +76,9 @@ struct ChunkEncoder: Sendable {
         of: base.names[Int(position)]
       ) { other throws(CheckpointError) in
         try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
-          let difference = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<raw.count])
+          let difference = memory.bytes.part(..<raw.count)
           difference.copyMemory(from: raw)
-          difference.formExclusiveOr(with: other)
+          exclusiveOr(difference, with: other)
           return try store(UnsafeRawBufferPointer(difference), stream.dtype, place, digest)
         }
       }
@@ -98,7 +98,7 @@ struct ChunkEncoder: Sendable {
   ) throws(CheckpointError) -> EncodedChunk {
     try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
       let (encoding, count) = ChunkCodec.encode(bytes, of: dtype, into: memory.bytes)
-      let stored = UnsafeRawBufferPointer(rebasing: memory.bytes[..<count])
+      let stored = UnsafeRawBufferPointer(memory.bytes.part(..<count))
       if isVerifying { try verify(stored, encoding, equals: bytes) }
       let entry = ChunkEntry(
         offset: 0,
@@ -123,7 +123,7 @@ struct ChunkEncoder: Sendable {
     equals bytes: UnsafeRawBufferPointer
   ) throws(CheckpointError) {
     try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
-      let decoded = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<bytes.count])
+      let decoded = memory.bytes.part(..<bytes.count)
       do throws(ChunkFault) {
         try ChunkCodec.decode(stored, as: encoding, into: decoded)
       } catch {

@@ -1,3 +1,4 @@
+import Foundation
 import KaratBytes
 import KaratTensors
 
@@ -21,6 +22,9 @@ enum ChunkedFormat {
   static let highestRank = 32
   /// How many bases may stand one behind the other.
   static let deepestBase = 4
+
+  /// How many threads encode and decode unless told: one for each core in use.
+  static var threads: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
 
   /// The next multiple of the alignment, or nil where it is not below 2⁶³.
   static func aligned(_ count: Int) -> Int? {

@@ -54,7 +54,7 @@ struct ChunkedIndex: Sendable {
   func withEntryBytes<R>(_ number: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R {
     bytes.withUnsafeBytes { bytes in
       let start = Self.headByteCount + number * ChunkEntry.byteCount
-      return body(UnsafeRawBufferPointer(rebasing: bytes[start..<start + ChunkEntry.byteCount]))
+      return body(bytes.part(start..<start + ChunkEntry.byteCount))
     }
   }
 
@@ -62,7 +62,7 @@ struct ChunkedIndex: Sendable {
   func entry(_ number: Int) throws(ChunkEntry.Fault) -> ChunkEntry {
     try bytes.span.withUnsafeBytes { bytes throws(ChunkEntry.Fault) in
       let start = Self.headByteCount + number * ChunkEntry.byteCount
-      let entry = UnsafeRawBufferPointer(rebasing: bytes[start..<start + ChunkEntry.byteCount])
+      let entry = bytes.part(start..<start + ChunkEntry.byteCount)
       let offset = UInt64(littleEndian: entry.loadUnaligned(as: UInt64.self))
       guard let offset = Int(exactly: offset) else {
         throw ChunkEntry.Fault(message: "its record is to be at byte \(offset), beyond any file.")

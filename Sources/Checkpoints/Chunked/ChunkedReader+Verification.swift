@@ -64,11 +64,13 @@ extension ChunkedReader {
         )
       }
     }
-    try ParallelTasks.run(own.count, threads: threads) { task throws(CheckpointError) in
-      let entry = try entry(own[task].entry)
+    let decoder = self.records
+    let chunks = own
+    try concurrently(chunks.count, threads: threads) { task throws(CheckpointError) in
+      let entry = try entry(chunks[task].entry)
       try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
-        let chunk = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<entry.byteCount])
-        try self.records.read(entry, of: own[task].owner, into: chunk)
+        let chunk = memory.bytes.part(..<entry.byteCount)
+        try decoder.read(entry, of: chunks[task].owner, into: chunk)
       }
     }
   }

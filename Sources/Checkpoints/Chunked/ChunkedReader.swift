@@ -29,7 +29,7 @@ public struct ChunkedReader: TensorSource {
     file.byteCount - index.trailer.offset - ChunkedTrailer.byteCount
   }
   /// On how many threads a tensor is decoded.
-  public var threads = ParallelTasks.coreCount
+  public var threads = ChunkedFormat.threads
 
   let file: CheckpointFile
   let index: ChunkedIndex
@@ -158,7 +158,9 @@ public struct ChunkedReader: TensorSource {
     guard !range.isEmpty else { return }
     let size = ChunkedFormat.chunkSize
     let chunks = range.lowerBound / size..<(range.upperBound - 1) / size + 1
-    try ParallelTasks.run(chunks.count, threads: threads) { task throws(CheckpointError) in
+    // Each call writes a part of its own.
+    nonisolated(unsafe) let buffer = buffer
+    try concurrently(chunks.count, threads: threads) { task throws(CheckpointError) in
       let chunk = chunks.lowerBound + task
       let entry = try entry(entries.lowerBound + chunk)
       let whole = chunk * size..<chunk * size + entry.byteCount
@@ -170,11 +172,11 @@ public struct ChunkedReader: TensorSource {
         try records.read(entry, of: owner, into: target)
       } else {
         try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
-          let chunk = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<entry.byteCount])
+          let chunk = memory.bytes.part(..<entry.byteCount)
           try records.read(entry, of: owner, into: chunk)
           let start = part.lowerBound - whole.lowerBound
           target.copyMemory(
-            from: UnsafeRawBufferPointer(rebasing: chunk[start..<start + part.count])
+            from: UnsafeRawBufferPointer(chunk.part(start..<start + part.count))
           )
         }
       }

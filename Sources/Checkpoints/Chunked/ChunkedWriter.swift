@@ -47,7 +47,7 @@ public struct ChunkedWriter: Sendable {
   ) {
     self.isReplacing = isReplacing
     self.isVerifying = isVerifying
-    self.threads = max(threads ?? ParallelTasks.coreCount, 1)
+    self.threads = max(threads ?? ChunkedFormat.threads, 1)
     self.onProgress = onProgress
   }
 

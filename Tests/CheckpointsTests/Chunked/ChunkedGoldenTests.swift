@@ -62,6 +62,33 @@ import Testing
     #expect(generations.manifest.metadata["step"] == "2")
   }
 
+  @Test func areReadByTheSecondReader() throws {
+    func expectSame(_ slow: SlowReader, _ file: String) throws {
+      let reader = try ChunkedReader(fixture("kcf/" + file))
+      #expect(slow.root == reader.modelRoot.bytes)
+      #expect(slow.tensors.map(\.name) == reader.manifest.names.map { Array($0.text.utf8) })
+      for (name, tensor) in zip(reader.manifest.names, slow.tensors.map(\.tensor)) {
+        let found = try reader.tensor(name)
+        #expect(found.dtype.rawValue == tensor.type)
+        #expect(found.shape.dimensions == tensor.extents.map { Int($0) })
+        #expect(found.withBytes { $0.elementsEqual(tensor.content) }, "\(name)")
+      }
+      #expect(slow.attachments.map(\.name) == reader.attachments.map(\.name))
+      for (name, content) in slow.attachments { #expect(try reader.attachment(name) == content) }
+      #expect(Dictionary(uniqueKeysWithValues: slow.metadata) == reader.manifest.metadata)
+      #expect(slow.base?.path == reader.base?.path && slow.base?.root == reader.base?.root.bytes)
+    }
+    for file in ["example.kcf", "types.kcf", "generations.kcf"] {
+      try expectSame(try SlowReader(try read(fixture("kcf/" + file))), file)
+    }
+    let base = try GoldenFiles.base.manifest.names.sorted().map { name in
+      try GoldenFiles.base.tensor(name).withBytes { Array($0) }
+    }
+    let delta = try read(fixture("kcf/delta.kcf"))
+    try expectSame(try SlowReader(delta, baseTensors: base), "delta.kcf")
+    #expect(throws: SlowReader.Fault.self) { try SlowReader(delta) }
+  }
+
   /// The frames of the golden files are libzstd 1.5's; another may compress otherwise.
   @Test(.enabled(if: Zstandard.libraryVersion / 100 == 105))
   func areWrittenTheSame() throws {

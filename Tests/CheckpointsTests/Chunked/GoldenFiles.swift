@@ -20,10 +20,11 @@ enum GoldenFiles {
     for dtype in plain {
       let width = dtype.block.bytes
       // Exponents agree, mantissas do not: what filters are made for.
-      tensors[TensorName("weights.\(dtype.rawValue)")] = tensor(dtype, 192) { place in
+      tensors[TensorName("weights.\(dtype.rawValue)")] = tensor(dtype, max(1, 640 / width)) {
+        place in
         place % width == width - 1 ? 0x3c + UInt8(numbers.next() % 2) : UInt8(numbers.next() & 255)
       }
-      tensors[TensorName("noise.\(dtype.rawValue)")] = tensor(dtype, 5) { _ in
+      tensors[TensorName("noise.\(dtype.rawValue)")] = tensor(dtype, width > 8 ? 1 : 5) { _ in
         UInt8(numbers.next() & 255)
       }
     }
@@ -81,13 +82,17 @@ enum GoldenFiles {
 
   /// The types of version 1; Karat may come to know more.
   private static let plain = DType.allCases.filter { dtype in
-    !dtype.isQuantizedBlock
-      || ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"].contains(dtype.rawValue)
+    !dtype.isQuantizedBlock || blocks.contains(dtype.rawValue)
   }
+  private static let blocks = [
+    "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ1_S",
+    "IQ1_M",
+    "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4",
+    "NVFP4",
+  ]
 
   private static func tensor(_ dtype: DType, _ blocks: Int, _ byte: (Int) -> UInt8) -> Tensor {
-    // Large blocks make few.
-    let count = max(blocks / max(dtype.block.bytes / 8, 1), 1) * dtype.block.elements
+    let count = blocks * dtype.block.elements
     return Tensor(dtype, [count]) { buffer in
       for place in buffer.indices { buffer[place] = byte(place) }
     }
