@@ -16,8 +16,8 @@ public struct AtomicFile: ~Copyable {
   private var pending: [UInt8] = []
   /// Up to where the system was asked to begin writing to the disk.
   private var flushedByteCount = 0
-  private static let largestPending = 1 << 20
   private static let flushByteCount = 32 << 20
+  private let largestPending: Int
 
   private enum Destination {
     /// The file is moved to the target.
@@ -43,6 +43,7 @@ public struct AtomicFile: ~Copyable {
   ///   - path: where the file is to appear.
   ///   - isReplacing: whether a file that is there may be replaced.
   ///   - byteCount: how many bytes are to come, where that is known.
+  ///   - bufferSize: the most bytes that wait to be written together.
   ///   - fileSystem: what makes the calls.
   /// - Throws: `FileError` where the target exists and may not be replaced, is something else than a
   ///   file, its folder cannot be written to, or the disk has not the room.
@@ -50,6 +51,7 @@ public struct AtomicFile: ~Copyable {
     _ path: String,
     replacing isReplacing: Bool = false,
     expecting byteCount: Int?,
+    bufferSize: Int = 1 << 20,
     on fileSystem: any FileSystem = .real
   ) throws(FileError) {
     let paths = PartialPaths(for: path)
@@ -63,20 +65,23 @@ public struct AtomicFile: ~Copyable {
     self.file = file
     self.path = partial.path
     destination = .target(paths.target, isReplacing: isReplacing, lock: partial.lock)
-    pending.reserveCapacity(Self.largestPending)
+    largestPending = bufferSize
+    pending.reserveCapacity(bufferSize)
   }
 
   /// Starts a file within a folder that is hidden as a whole.
   init(
     inHiddenFolder path: String,
     onTheWayTo target: String,
+    bufferSize: Int,
     on fileSystem: any FileSystem
   ) throws(FileError) {
     file = try fileSystem.create(path, onTheWayTo: target)
     self.fileSystem = fileSystem
     self.path = path
     destination = .hiddenFolder
-    pending.reserveCapacity(Self.largestPending)
+    largestPending = bufferSize
+    pending.reserveCapacity(bufferSize)
   }
 
   deinit {
@@ -90,8 +95,8 @@ public struct AtomicFile: ~Copyable {
   ///
   /// - Throws: `FileError` where the disk is full or fails; `commit()` throws it again then.
   public mutating func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
-    if pending.count + bytes.count > Self.largestPending { try writePending() }
-    if bytes.count > Self.largestPending {
+    if pending.count + bytes.count > largestPending { try writePending() }
+    if bytes.count > largestPending {
       try file.write(bytes, at: byteCount)
     } else {
       pending.append(contentsOf: bytes)
@@ -139,7 +144,7 @@ public struct AtomicFile: ~Copyable {
 extension FileSystem {
   /// Refuses a target that is there and may not be replaced by a file.
   func checkFile(_ path: String, isReplacing: Bool) throws(FileError) {
-    guard isThere(path) else { return }
+    guard try isThere(path) else { return }
     guard isReplacing else { throw .exists(path) }
     if let status = try? status(of: path, followingLink: true), status.kind != .file {
       throw FileError(

@@ -54,25 +54,14 @@ public struct AtomicFolder: ~Copyable {
   ) throws(FileError) {
     let paths = PartialPaths(for: target)
     fileSystem.clearStrays(of: paths)
-    isReplacing = fileSystem.isThere(paths.target)
-    if isReplacing {
-      guard let marker else { throw .exists(target) }
-      guard fileSystem.isThere(Folder.join(paths.target, marker)) else {
-        throw FileError(
-          .exists,
-          target,
-          .create,
-          "it exists already and holds no \(marker), so it is not certain that it may go. Choose"
-            + " another name, or remove it yourself."
-        )
-      }
-    }
+    let isReplacing = try fileSystem.checkFolder(paths.target, replacingFolderWith: marker)
     if let byteCount {
       try fileSystem.checkRoom(for: byteCount, in: paths.folder, of: target)
     }
     partial = try fileSystem.createPartialFolder(for: paths)
     self.fileSystem = fileSystem
     self.paths = paths
+    self.isReplacing = isReplacing
   }
 
   /// Removes what dead writers left for a target, and puts back what one was about to replace.
@@ -96,9 +85,15 @@ public struct AtomicFolder: ~Copyable {
   /// - Returns: the file; commit it before the folder. Errors name it as it will be named then.
   /// - Throws: `FileError` where it exists already or cannot be created.
   public func file(_ name: String) throws(FileError) -> AtomicFile {
+    try file(name, bufferSize: 1 << 20)
+  }
+
+  /// Starts a file in the folder that holds back as many bytes at most, to write them together.
+  package func file(_ name: String, bufferSize: Int) throws(FileError) -> AtomicFile {
     try AtomicFile(
       inHiddenFolder: Folder.join(path, name),
       onTheWayTo: Folder.join(paths.target, name),
+      bufferSize: bufferSize,
       on: fileSystem
     )
   }
@@ -132,6 +127,25 @@ public struct AtomicFolder: ~Copyable {
 }
 
 extension FileSystem {
+  /// Refuses a target that is there and may not be replaced by a folder; says whether it is there.
+  fileprivate func checkFolder(
+    _ target: String,
+    replacingFolderWith marker: String?
+  ) throws(FileError) -> Bool {
+    guard try isThere(target) else { return false }
+    guard let marker else { throw .exists(target) }
+    guard try isThere(Folder.join(target, marker)) else {
+      throw FileError(
+        .exists,
+        target,
+        .create,
+        "it exists already and holds no \(marker), so it is not certain that it may go. Choose"
+          + " another name, or remove it yourself."
+      )
+    }
+    return true
+  }
+
   /// Moves a hidden folder to the target, and the folder that is there to the hidden path, and
   /// flushes the folder of both.
   fileprivate func exchange(_ path: String, with paths: PartialPaths) throws(FileError) {
@@ -143,21 +157,22 @@ extension FileSystem {
     } catch  where error.operation == .rename && Errno(error.errno).isUnsupported {}
     // In two steps. Between them the target is not there: the lock on what was there keeps other
     // runs from taking that for a dead one's, and if this one dies, the next puts it back.
-    let old = paths.old(for: path)
     let lock = try openFolder(paths.target, onTheWayTo: paths.target)
     _ = try? lock.tryLock()
     try step(paths.target) { () throws(Errno) in
-      try rename(paths.target, to: old, .replacing)
+      try rename(paths.target, to: paths.replaced, .replacing)
     }
     do throws(FileError) {
       try step(paths.target) { () throws(Errno) in
         try rename(path, to: paths.target, .replacing)
       }
     } catch {
-      try? rename(old, to: paths.target, .replacing)
+      try? step(paths.target) { () throws(Errno) in
+        try rename(paths.replaced, to: paths.target, .replacing)
+      }
       throw error
     }
     try flushFolder(paths.folder, onTheWayTo: paths.target)
-    removeAll(at: old)
+    removeAll(at: paths.replaced)
   }
 }

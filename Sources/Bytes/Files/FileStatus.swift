@@ -63,5 +63,7 @@ package struct FileStatus: Sendable, Hashable {
   }
 
   /// Whether a path names anything, be it a symbolic link that leads nowhere.
-  package static func isThere(_ path: String) -> Bool { RealFileSystem.real.isThere(path) }
+  package static func isThere(_ path: String) -> Bool {
+    (try? RealFileSystem.real.isThere(path)) ?? false
+  }
 }

@@ -12,6 +12,12 @@ struct Partial: Sendable {
   let lock: WritableFile
 }
 
+private enum Writer {
+  case living, dead
+  /// The file system knows no locks.
+  case unknown
+}
+
 /// How writers tell what a dead one left from what a living one makes: by a lock, which the system
 /// gives back when a process ends, however it ends.
 extension FileSystem {
@@ -78,40 +84,55 @@ extension FileSystem {
   ///
   /// What resists, stays; the next writer comes by.
   func clearStrays(of paths: PartialPaths, keeping kept: PartialPaths.Role? = nil) {
-    guard let names = try? names(in: paths.folder) else { return }
-    var dead: [Partial] = []
-    for name in names {
-      guard let role = paths.role(of: name), role != kept else { continue }
+    let found = try? SystemCall.again { () throws(Errno) in try names(in: paths.folder) }
+    var left: [Partial] = []
+    for name in found ?? [] {
+      guard let role = paths.role(of: name) else { continue }
       let path = Folder.join(paths.folder, name)
-      guard let lock = lockOfDeadWriter(path, target: paths.target) else { continue }
-      if role == .old, !isThere(paths.target) {
-        try? move(path, to: paths.target)
-      } else {
-        dead.append(Partial(path: path, lock: lock))
+      guard let lock = try? openWhatIsLeft(at: path, target: paths.target) else { continue }
+      let partial = Partial(path: path, lock: lock)
+      switch (role, writer(of: partial)) {
+      case (_, .living): break
+      case (.replaced, _):
+        // Where the target is there, its writer has no more use for it, even if it lives; where not,
+        // a living writer that this overtakes, since locks are unknown, finds the target taken.
+        switch try? isThere(paths.target) {
+        case true?: left.append(partial)
+        case false?: try? move(path, to: paths.target)
+        case nil: break
+        }
+      case (_, .unknown): break
+      case (kept, .dead):
+        // It was committed, and only the hidden name was not removed.
+        if (try? lock.isAt(paths.target)) == true { left.append(partial) }
+      case (_, .dead): left.append(partial)
       }
     }
     // What an exchange left on the hidden path goes only after the exchange is sure to last.
-    guard !dead.isEmpty,
+    guard !left.isEmpty,
       (try? flushFolder(paths.folder, onTheWayTo: paths.target)) != nil
     else { return }
-    for partial in dead { removeAll(at: partial.path) }
+    for partial in left { removeAll(at: partial.path) }
   }
 
-  private func lockOfDeadWriter(_ path: String, target: String) -> WritableFile? {
+  private func openWhatIsLeft(at path: String, target: String) throws(FileError) -> WritableFile? {
+    let kind = try SystemCall.check(target, .open) { () throws(Errno) in
+      try status(of: path, followingLink: false)
+    }.kind
+    switch kind {
+    case .file: return try openForUpdate(path, onTheWayTo: target)
+    case .folder: return try openFolder(path, onTheWayTo: target)
+    case .other: return nil
+    }
+  }
+
+  /// Takes the lock of what was left, and says what that tells of its writer.
+  private func writer(of partial: Partial) -> Writer {
     do throws(FileError) {
-      let kind = try SystemCall.check(target, .open) { () throws(Errno) in
-        try status(of: path, followingLink: false)
-      }.kind
-      let lock: WritableFile
-      switch kind {
-      case .file: lock = try openForUpdate(path, onTheWayTo: target)
-      case .folder: lock = try openFolder(path, onTheWayTo: target)
-      case .other: return nil
-      }
-      guard try lock.tryLock() else { return nil }
-      return try lock.isAt(path) ? lock : nil
+      guard try partial.lock.tryLock(), try partial.lock.isAt(partial.path) else { return .living }
+      return .dead
     } catch {
-      return nil
+      return error.meansNoLocks ? .unknown : .living
     }
   }
 

@@ -10,8 +10,17 @@ import Glibc
 /// hidden path on the way to it.
 extension FileSystem {
   /// Whether a path names anything, be it a symbolic link that leads nowhere.
-  package func isThere(_ path: String) -> Bool {
-    (try? status(of: path, followingLink: false)) != nil
+  ///
+  /// - Throws: `FileError` where that cannot be told.
+  package func isThere(_ path: String) throws(FileError) -> Bool {
+    do throws(FileError) {
+      _ = try SystemCall.check(path, .open) { () throws(Errno) in
+        try status(of: path, followingLink: false)
+      }
+      return true
+    } catch  where error.kind == .missing {
+      return false
+    }
   }
 
   /// Creates a file for reading and writing; refuses where there is anything at the path.
@@ -76,11 +85,12 @@ extension FileSystem {
   /// Removes a file, or a folder and all that is in it; what resists, stays.
   package func removeAll(at path: String) {
     do throws(Errno) {
-      try removeFile(path)
+      try SystemCall.again { () throws(Errno) in try removeFile(path) }
     } catch {
       guard error.code == EISDIR || error.code == EPERM else { return }
-      for name in (try? names(in: path)) ?? [] { removeAll(at: Folder.join(path, name)) }
-      try? removeFolder(path)
+      let held = try? SystemCall.again { () throws(Errno) in try names(in: path) }
+      for name in held ?? [] { removeAll(at: Folder.join(path, name)) }
+      try? SystemCall.again { () throws(Errno) in try removeFolder(path) }
     }
   }
 
@@ -109,10 +119,9 @@ extension FileSystem {
       // A second name is refused where there is one; `rename` would replace it.
       try link(path, to: target)
       // Where the first name resists, the next run removes it.
-      try? removeFile(path)
-      return
+      return removeAll(at: path)
     } catch  where error.isUnsupported || [EPERM, EMLINK, EISDIR].contains(error.code) {}
-    guard !isThere(target) else { throw Errno(EEXIST) }
+    guard (try? isThere(target)) == false else { throw Errno(EEXIST) }
     try rename(path, to: target, .replacing)
   }
 

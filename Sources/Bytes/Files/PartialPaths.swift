@@ -2,7 +2,8 @@
 ///
 /// - `.NAME.RANDOM.partial`: what one writer makes, and after an exchange what it replaced.
 /// - `.NAME.resumable.partial`: what several runs make together.
-/// - `.NAME.RANDOM.old`: what is replaced, on file systems that cannot exchange.
+/// - `.NAME.replaced.partial`: what was replaced, on file systems that cannot exchange. There is one
+///   at most, so that it is certain what to put back.
 struct PartialPaths: Sendable {
   /// The target, without slashes at its end.
   let target: String
@@ -26,29 +27,31 @@ struct PartialPaths: Sendable {
   /// The path that all runs for this target share.
   var resumable: String { Folder.join(folder, stem + Self.resumableWord + Self.partial) }
 
-  /// Where what is replaced by a partial goes for a moment.
-  func old(for partialPath: String) -> String {
-    String(partialPath.dropLast(Self.partial.count)) + Self.old
-  }
+  /// Where what is replaced goes for a moment.
+  var replaced: String { Folder.join(folder, stem + Self.replacedWord + Self.partial) }
 
   /// What a name in the folder is to this target.
-  enum Role { case partial, resumable, old }
+  enum Role { case partial, resumable, replaced }
 
   /// What a name in the folder is to this target; nil where it is nothing of ours.
   func role(of name: String) -> Role? {
     // Bytes are compared: `hasPrefix` would take other spellings of a character for the same name.
     guard name.utf8.starts(with: stem.utf8) else { return nil }
-    let rest = name.utf8.dropFirst(stem.utf8.count)
-    if rest.elementsEqual((Self.resumableWord + Self.partial).utf8) { return .resumable }
-    guard rest.prefix(Self.digitCount).allSatisfy(Self.alphabet.utf8.contains) else { return nil }
-    let ending = rest.dropFirst(Self.digitCount)
-    if ending.elementsEqual(Self.partial.utf8) { return .partial }
-    return ending.elementsEqual(Self.old.utf8) ? .old : nil
+    let rest = Substring(name.utf8.dropFirst(stem.utf8.count)).utf8
+    guard rest.count > Self.partial.utf8.count,
+      rest.suffix(Self.partial.utf8.count).elementsEqual(Self.partial.utf8)
+    else { return nil }
+    let word = rest.dropLast(Self.partial.utf8.count)
+    if word.elementsEqual(Self.resumableWord.utf8) { return .resumable }
+    if word.elementsEqual(Self.replacedWord.utf8) { return .replaced }
+    let isRandom = word.count == Self.digitCount && word.allSatisfy(Self.alphabet.utf8.contains)
+    return isRandom ? .partial : nil
   }
 
   private static let partial = ".partial"
-  private static let old = ".old"
+  // Neither has as many letters as the random ones.
   private static let resumableWord = "resumable"
+  private static let replacedWord = "replaced"
   private static let digitCount = 13
   private static let alphabet = "0123456789abcdefghijklmnopqrstuvwxyz"
 

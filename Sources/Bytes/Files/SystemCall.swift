@@ -7,7 +7,7 @@ import Glibc
 #endif
 
 /// How calls to the operating system are made.
-package enum SystemCall {
+enum SystemCall {
   /// Makes a call that says by −1 that it was refused, and gives what it returns.
   static func once<Result: SignedInteger>(_ call: () -> Result) throws(Errno) -> Result {
     let result = call()
@@ -16,19 +16,26 @@ package enum SystemCall {
   }
 
   /// Makes a call, again as long as signals interrupt it.
+  static func again<Result>(_ call: () throws(Errno) -> Result) throws(Errno) -> Result {
+    while true {
+      do throws(Errno) {
+        return try call()
+      } catch  where error.code == EINTR {}
+    }
+  }
+
+  /// Makes a call, again as long as signals interrupt it.
   ///
   /// - Throws: `FileError` with the path and the error number.
-  package static func check<Result>(
+  static func check<Result>(
     _ path: String,
     _ operation: FileError.Operation,
     _ call: () throws(Errno) -> Result
   ) throws(FileError) -> Result {
-    while true {
-      do throws(Errno) {
-        return try call()
-      } catch {
-        guard error.code == EINTR else { throw FileError(errno: error.code, path, operation) }
-      }
+    do throws(Errno) {
+      return try again(call)
+    } catch {
+      throw FileError(errno: error.code, path, operation)
     }
   }
 

@@ -144,11 +144,17 @@ package final class WritableFile: Sendable {
   }
 
   /// Whether a path still names this file, which others may have moved or removed.
+  ///
+  /// - Throws: `FileError` where that cannot be told.
   func isAt(_ path: String) throws(FileError) -> Bool {
-    let there = try? SystemCall.check(self.path, .open) { () throws(Errno) in
-      try fileSystem.status(of: path, followingLink: false)
+    do throws(FileError) {
+      let there = try SystemCall.check(self.path, .open) { () throws(Errno) in
+        try fileSystem.status(of: path, followingLink: false)
+      }
+      return try there.identity == status().identity
+    } catch  where error.errno == ENOENT {
+      return false
     }
-    return try there?.identity == status().identity
   }
 
   private func call<Result>(

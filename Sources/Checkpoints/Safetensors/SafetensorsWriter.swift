@@ -44,6 +44,7 @@ public struct SafetensorsWriter: Sendable {
   ///   - source: where they come from.
   ///   - path: what errors name.
   ///   - start: starts the file, which will have as many bytes as it is told.
+  /// - Throws: as `write(_:to:)` does.
   func write(
     _ names: [TensorName],
     of source: some TensorSource,
