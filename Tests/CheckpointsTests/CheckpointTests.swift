@@ -28,7 +28,7 @@ import Testing
     try inTemporaryFolder { (folder) throws in
       #expect(
         refusal(folder, in: folder)
-          == "\(folder): this folder holds no file that ends in .gguf or .safetensors."
+          == "\(folder): this folder holds no file that ends in .gguf or .kcf or .safetensors."
       )
       let bytes = try read(fixture("hostile/safetensors/S06-trailing-space-ok.safetensors"))
       try write(bytes, to: "\(folder)/weights.safetensors")
@@ -53,13 +53,13 @@ import Testing
       try write([], to: "\(folder)/empty")
       #expect(
         refusal("\(folder)/empty", in: folder)
-          == "empty: it is empty; no known format does. Known are: gguf, safetensors."
+          == "empty: it is empty; no known format does. Known are: gguf, kcf, safetensors."
       )
       try write(Array("PK\u{3}\u{4} and more".utf8), to: "\(folder)/zip")
       #expect(
         refusal("\(folder)/zip", in: folder)
           == "zip: it starts with the bytes 50 4b 3 4 20 61 6e 64; no known format does. Known are:"
-          + " gguf, safetensors."
+          + " gguf, kcf, safetensors."
       )
       #expect(mkfifo("\(folder)/pipe", 0o600) == 0)
       #expect(
