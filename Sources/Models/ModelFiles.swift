@@ -58,12 +58,12 @@ package struct ModelFiles: Sendable {
       config: source.config.object,
       configPath: path,
       companions: Companions(gguf: source.metadata, file: path),
-      inputFiles: [path]
+      inputFiles: source.files
     )
   }
 
   /// Reads a JSON file whose root is an object.
-  static func object(in path: String) throws(CheckpointError) -> JSONObject {
+  package static func object(in path: String) throws(CheckpointError) -> JSONObject {
     let bytes = try CheckpointError.onFiles { () throws(FileError) in
       try ReadableFile.contents(of: path)
     }

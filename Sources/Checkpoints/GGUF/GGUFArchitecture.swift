@@ -58,9 +58,6 @@ extension GGUFArchitecture {
     "ffn_down": "mlp.down_proj",
   ]
 
-  /// The rotation's factors, which are a hyper-parameter at Hugging Face.
-  static let ropeFactors: TensorName = "rope_freqs.weight"
-
   /// Hugging Face's name of a tensor, or nil where the family has none of that name.
   func huggingFaceName(of name: TensorName) -> TensorName? {
     let parts = name.text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
@@ -91,8 +88,16 @@ extension GGUFArchitecture {
     return Self.outerParts.first { $0.value == part }.map { TensorName($0.key) / kind }
   }
 
+  /// The tensors, by GGUF's names, without which a model of so many blocks is not whole.
+  package func requiredNames(blocks: Int) -> [TensorName] {
+    let parts = (Array(Self.sharedBlockParts.keys) + blockParts.keys).sorted()
+    return ["token_embd.weight", "output_norm.weight"]
+      + (0..<blocks).flatMap { block in parts.map { TensorName("blk.\(block).\($0).weight") } }
+  }
+
   /// How the rows of a tensor, by GGUF's name, lie pair by pair, or nil where they lie as they are.
-  func pairedRows(of name: TensorName, _ parameters: GGUFHyperparameters) -> GGUFPairedRows? {
+  package func pairedRows(of name: TensorName, _ parameters: GGUFHyperparameters) -> GGUFPairedRows?
+  {
     guard hasPairedRows, name.text.hasPrefix("blk.") else { return nil }
     let heads: Int
     switch name.text.split(separator: ".").dropFirst(2).first {

@@ -59,7 +59,6 @@ struct GGUFHeader {
       }
     }
     let alignment = try alignment()
-    try refuseParts()
 
     var end: UInt64 = 0
     var places: [(name: TensorName, offset: UInt64)] = []
@@ -127,13 +126,6 @@ struct GGUFHeader {
     guard case .uint32(let alignment) = value, alignment % 8 == 0, alignment.nonzeroBitCount == 1
     else { return nil }
     return UInt64(alignment)
-  }
-
-  private func refuseParts() throws(GGUFParser.Fault) {
-    guard let parts = metadata["split.count"]?.int, parts > 1 else { return }
-    throw .unsupported(
-      "this is one of \(parts) parts of a model. Merge them first with gguf-split --merge."
-    )
   }
 
   private static func padded(

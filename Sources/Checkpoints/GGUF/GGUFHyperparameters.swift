@@ -1,8 +1,8 @@
 import KaratBytes
 import KaratTensors
 
-/// The hyper-parameters of a decoder, from a GGUF file's metadata.
-struct GGUFHyperparameters {
+/// The hyper-parameters of a decoder, as a GGUF file's metadata hold them.
+package struct GGUFHyperparameters {
   let blockCount: Int
   let contextLength: Int
   let hiddenSize: Int
@@ -12,6 +12,28 @@ struct GGUFHyperparameters {
   let headSize: Int
   let normEpsilon: Float
   let ropeBase: Float
+
+  package init(
+    blockCount: Int,
+    contextLength: Int,
+    hiddenSize: Int,
+    intermediateSize: Int,
+    headCount: Int,
+    keyValueHeadCount: Int,
+    headSize: Int,
+    normEpsilon: Float,
+    ropeBase: Float
+  ) {
+    self.blockCount = blockCount
+    self.contextLength = contextLength
+    self.hiddenSize = hiddenSize
+    self.intermediateSize = intermediateSize
+    self.headCount = headCount
+    self.keyValueHeadCount = keyValueHeadCount
+    self.headSize = headSize
+    self.normEpsilon = normEpsilon
+    self.ropeBase = ropeBase
+  }
 
   /// Reads them.
   ///
@@ -78,6 +100,26 @@ struct GGUFHyperparameters {
   }
 
   private static let largest = 1 << 31
+
+  /// The keys and values that `init(of:_:)` reads.
+  ///
+  /// - Precondition: every number is below 2^32.
+  package func metadata(_ architecture: String) -> [(key: String, value: GGUFValue)] {
+    let values: [(String, GGUFValue)] = [
+      ("block_count", .uint32(UInt32(blockCount))),
+      ("context_length", .uint32(UInt32(contextLength))),
+      ("embedding_length", .uint32(UInt32(hiddenSize))),
+      ("feed_forward_length", .uint32(UInt32(intermediateSize))),
+      ("attention.head_count", .uint32(UInt32(headCount))),
+      ("attention.head_count_kv", .uint32(UInt32(keyValueHeadCount))),
+      ("attention.key_length", .uint32(UInt32(headSize))),
+      ("attention.value_length", .uint32(UInt32(headSize))),
+      ("attention.layer_norm_rms_epsilon", .float32(normEpsilon)),
+      ("rope.dimension_count", .uint32(UInt32(headSize))),
+      ("rope.freq_base", .float32(ropeBase)),
+    ]
+    return values.map { ("\(architecture).\($0)", $1) }
+  }
 }
 
 extension GGUFValue {

@@ -1,10 +1,3 @@
-#if canImport(Darwin)
-import Darwin
-#elseif canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 import KaratBytes
 import KaratTensors
 
@@ -60,8 +53,8 @@ extension GGUFModelSource {
     _ architecture: GGUFArchitecture,
     _ parameters: GGUFHyperparameters
   ) throws(CheckpointError) -> JSONValue {
-    if file.manifest[GGUFArchitecture.ropeFactors] != nil {
-      return try llama3Scaling(of: file, parameters)
+    if file.manifest[GGUFLlama3Rotation.tensorName] != nil {
+      return try llama3Scaling(of: file, architecture, parameters)
     }
     let prefix = "\(architecture.name).rope.scaling"
     let type = file.metadata["\(prefix).type"]?.string ?? "none"
@@ -80,15 +73,15 @@ extension GGUFModelSource {
 
   /// Finds the hyper-parameters of Llama 3's rotation that give a file's `rope_freqs.weight`.
   ///
-  /// The tensor divides the frequency of each pair: by 1 where a wave is short, by `factor` where it
-  /// is longer than the original context, and between the two in between. All known models were
-  /// trained on 8192 tokens with the bounds 1 and 4, so these and the largest divisor must give every
+  /// The tensor does not say them, and the metadata need not: models were trained on 8192 tokens with
+  /// the bounds 1 and 4 unless they tell otherwise. With these the largest divisor must give every
   /// value; else the file is refused, rather than rotated wrongly.
   private static func llama3Scaling(
     of file: GGUFReader,
+    _ architecture: GGUFArchitecture,
     _ parameters: GGUFHyperparameters
   ) throws(CheckpointError) -> JSONValue {
-    let name = GGUFArchitecture.ropeFactors
+    let name = GGUFLlama3Rotation.tensorName
     let tensor = try file.tensor(name)
     guard tensor.dtype == .f32, tensor.shape == [parameters.headSize / 2] else {
       throw CheckpointError(
@@ -99,31 +92,33 @@ extension GGUFModelSource {
           + " [\(parameters.headSize / 2)] was needed."
       )
     }
-    let divisors = tensor.elements(as: Float.self).map(Double.init)
+    let divisors = tensor.elements(as: Float.self)
     let factor = divisors.max() ?? 1
     guard factor != 1 || divisors.contains(where: { $0 != 1 }) else { return .null }
-    let (context, low, high) = (8192.0, 1.0, 4.0)
-    let expected = divisors.indices.map { pair in
-      let exponent = 2 * Double(pair) / Double(parameters.headSize)
-      let wave = 2 * Double.pi * pow(Double(parameters.ropeBase), exponent)
-      if wave < context / high { return 1.0 }
-      if wave > context / low { return factor }
-      let share = (context / wave - low) / (high - low)
-      return 1 / ((1 - share) / factor + share)
-    }
-    guard zip(divisors, expected).allSatisfy({ abs($0 - $1) <= 1e-4 * $1 }),
-      let number = JSONNumber(Float(factor))
+    let rotation = GGUFLlama3Rotation(
+      factor: Double(factor),
+      metadata: file.metadata,
+      architecture.name
+    )
+    let expected = rotation.divisors(
+      base: Double(parameters.ropeBase),
+      headSize: parameters.headSize
+    )
+    guard zip(divisors, expected).allSatisfy({ abs(Double($0) - $1) <= 1e-4 * $1 }),
+      let number = JSONNumber(factor), let low = JSONNumber(rotation.lowFactor),
+      let high = JSONNumber(rotation.highFactor), let length = Int(exactly: rotation.originalLength)
     else {
       throw CheckpointError(
         .unsupported,
         file: file.path,
         tensor: name,
-        "its divisors are not those of Llama 3's rotation (8192 tokens, bounds 1 and 4)."
+        "its divisors are not those of Llama 3's rotation (\(rotation.bounds))."
       )
     }
     return [
-      "rope_type": "llama3", "factor": .number(number), "low_freq_factor": 1.0,
-      "high_freq_factor": 4.0, "original_max_position_embeddings": 8192,
+      "rope_type": "llama3", "factor": .number(number), "low_freq_factor": .number(low),
+      "high_freq_factor": .number(high),
+      "original_max_position_embeddings": .number(JSONNumber(length)),
     ]
   }
 }

@@ -13,6 +13,9 @@ public struct GGUFModelSource: TensorSource {
   /// The typed values of the file, among them the tokenizer's under `tokenizer.ggml.`.
   public var metadata: GGUFMetadata { file.metadata }
 
+  /// The files that are read: one, or the parts of a split model in order.
+  public var files: [String] { file.files }
+
   private struct Origin {
     let name: TensorName
     let pairedRows: GGUFPairedRows?
@@ -29,7 +32,7 @@ public struct GGUFModelSource: TensorSource {
     let parameters = try GGUFHyperparameters(of: file, architecture.name)
     var manifest = Manifest()
     var origins: [TensorName: Origin] = [:]
-    for name in file.manifest.names where name != GGUFArchitecture.ropeFactors {
+    for name in file.manifest.names where name != GGUFLlama3Rotation.tensorName {
       guard let info = file.manifest[name] else { continue }
       guard let target = architecture.huggingFaceName(of: name) else {
         throw CheckpointError(
@@ -63,6 +66,9 @@ public struct GGUFModelSource: TensorSource {
     }
     return dequantized(try file.tensor(origin.name))
   }
+
+  /// Every tensor is.
+  public func isDivisible(_ name: TensorName) -> Bool { true }
 
   /// Reads a run of a tensor's elements, decoded, from the rows where they lie.
   ///

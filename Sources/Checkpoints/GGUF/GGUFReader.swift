@@ -3,6 +3,7 @@ public import KaratTensors
 
 /// The tensors and the metadata of a GGUF file of version 2 or 3, under the file's own names.
 ///
+/// Where the file is the first part of a split model, the tensors are those of all its parts.
 /// Quantized tensors come as their raw blocks. `GGUFModelSource` gives the same model under the
 /// names and in the arrangement of Hugging Face.
 public struct GGUFReader: TensorSource {
@@ -11,39 +12,74 @@ public struct GGUFReader: TensorSource {
   /// The typed values that describe the model and its tokenizer.
   public let metadata: GGUFMetadata
   /// The file, as the user named it.
-  public var path: String { file.path }
+  public let path: String
+  /// The files that are read: one, or the parts of a split model in order.
+  public var files: [String] { parts.map(\.path) }
 
-  private let file: CheckpointFile
-  private let offsets: [TensorName: Int]
+  private struct Place {
+    let part: Int
+    let offset: Int
+  }
+  private let parts: [CheckpointFile]
+  private let places: [TensorName: Place]
 
-  /// Opens a file, and reads and checks its header.
+  /// Opens a file, and reads and checks its header; those of the other parts too where it is split.
   ///
   /// - Parameters:
-  ///   - path: the file.
+  ///   - path: the file; of a split model the first one.
   ///   - access: whether tensors are copied out of the file or lie in mapped memory.
   /// - Throws: `CheckpointError` where the file cannot be read, breaks a rule of the format, or
   ///   holds a type of blocks that is not read.
   public init(_ path: String, access: FileAccess = .copied) throws(CheckpointError) {
-    try self.init(try CheckpointFile(path, access: access))
+    try self.init(try CheckpointFile(path, access: access), access: access)
   }
 
   /// Reads and checks the header of a file that is open already.
-  package init(_ file: CheckpointFile) throws(CheckpointError) {
-    self.file = file
+  package init(
+    _ file: CheckpointFile,
+    access: FileAccess = .copied
+  ) throws(CheckpointError) {
     let header = try GGUFHeader(of: file)
-    manifest = header.manifest
+    var manifest = header.manifest
+    var parts = [file]
+    var places = header.offsets.mapValues { Place(part: 0, offset: $0) }
+    if let split = try GGUFSplit(header.metadata, path: file.path) {
+      for (part, path) in try split.paths().enumerated().dropFirst() {
+        let file = try CheckpointFile(path, access: access)
+        let header = try GGUFHeader(of: file)
+        try split.check(try GGUFSplit(header.metadata, path: path), at: part, path: path)
+        for name in header.manifest.names {
+          guard let info = header.manifest[name], let offset = header.offsets[name],
+            manifest.set(name, info)
+          else {
+            throw CheckpointError(
+              .malformed,
+              file: path,
+              tensor: name,
+              "an earlier part of the model holds a tensor of this name too."
+            )
+          }
+          places[name] = Place(part: part, offset: offset)
+        }
+        parts.append(file)
+      }
+      try split.check(tensorCount: manifest.count)
+    }
+    path = file.path
     metadata = header.metadata
-    offsets = header.offsets
+    self.manifest = manifest
+    self.parts = parts
+    self.places = places
   }
 
   /// Reads a tensor as it lies in the file.
   ///
   /// - Throws: `CheckpointError` where there is none of that name, or the file cannot be read.
   public func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
-    guard let info = manifest[name], let offset = offsets[name] else {
-      throw .missing(name, in: file.path)
+    guard let info = manifest[name], let place = places[name] else {
+      throw .missing(name, in: path)
     }
-    return try file.tensor(name, info, at: offset)
+    return try parts[place.part].tensor(name, info, at: place.offset)
   }
 
   /// Every tensor is.
@@ -56,10 +92,10 @@ public struct GGUFReader: TensorSource {
     _ range: Range<Int>,
     of name: TensorName
   ) throws(CheckpointError) -> Tensor {
-    guard let info = manifest[name], let offset = offsets[name] else {
-      throw .missing(name, in: file.path)
+    guard let info = manifest[name], let place = places[name] else {
+      throw .missing(name, in: path)
     }
-    return try file.elements(range, of: name, info, at: offset)
+    return try parts[place.part].elements(range, of: name, info, at: place.offset)
   }
 }
 
