@@ -76,6 +76,13 @@ let package = Package(
         "KaratTensors", "KaratTokenizers",
       ]
     ),
+    room(
+      "Export",
+      [
+        "KaratArchitectures", "KaratBytes", "KaratCheckpoints", "KaratGraphs", "KaratKernels",
+        "KaratModels", "KaratTensors", "KaratTokenizers",
+      ]
+    ),
     room("Engine", ["KaratGraphs", "KaratKernels", "KaratTensors"]),
     room("Datasets", ["KaratBytes"]),
     room(
@@ -95,7 +102,8 @@ let package = Package(
       "Karat",
       [
         "KaratArchitectures", "KaratBytes", "KaratCheckpoints", "KaratDatasets", "KaratEngine",
-        "KaratGraphs", "KaratModels", "KaratPasses", "KaratTensors", "KaratTokenizers",
+        "KaratExport", "KaratGraphs", "KaratModels", "KaratPasses", "KaratTensors",
+        "KaratTokenizers",
         "KaratVerification",
       ]
     ),
@@ -115,7 +123,8 @@ let package = Package(
     tests("Tiny", ["Karat", "KaratGraphs", "KaratTestSupport"]),
     tests("Bytes", ["KaratBytes", "KaratTestSupport"]),
     tests(
-      "Checkpoints", ["KaratBytes", "KaratCheckpoints", "KaratTensors", "KaratTestSupport"]
+      "Checkpoints",
+      ["KaratBytes", "KaratCheckpoints", "KaratTensors", "KaratTestSupport"]
     ),
     tests("Graphs", ["KaratGraphs", "KaratTensors", "KaratTestSupport"]),
     tests(
@@ -142,6 +151,13 @@ let package = Package(
     ),
     tests("Engine", ["Karat", "KaratEngine", "KaratGraphs", "KaratTestSupport"]),
     tests("CLI", ["Karat", "KaratCLI", "KaratTestSupport"]),
+    tests(
+      "Export",
+      [
+        "Karat", "KaratBytes", "KaratCheckpoints", "KaratExport", "KaratModels", "KaratTensors",
+        "KaratTestSupport", "KaratTokenizers",
+      ]
+    ),
     tests("Tokenizers", ["KaratBytes", "KaratTokenizers"]),
     tests("Kernels", ["CKernels", "KaratKernels", "KaratTensors"]),
   ]

@@ -1,13 +1,13 @@
 package import KaratBytes
-import KaratGraphs
+package import KaratGraphs
 
 /// Reads typed values from a model's config.json, with limits that keep a hostile one harmless.
 package struct Config {
   /// What a size in a config may be at most: large enough for any model, small enough that the
   /// product of two of them cannot overflow.
-  static let largestSize = 1 << 27
+  package static let largestSize = 1 << 27
   /// How many layers a config may ask for.
-  static let mostLayers = 4096
+  package static let mostLayers = 4096
 
   package let object: JSONObject
   /// The file's name in messages.
@@ -19,7 +19,9 @@ package struct Config {
   }
 
   /// A whole number that must be there, from 1 to a limit.
-  func size(_ key: String, atMost limit: Int = Config.largestSize) throws(ConfigError) -> Int {
+  package func size(_ key: String, atMost limit: Int = Config.largestSize) throws(ConfigError)
+    -> Int
+  {
     guard let value = present(key) else {
       throw fault("'\(key)' is not there; a whole number from 1 to \(limit) is needed.")
     }
@@ -30,12 +32,12 @@ package struct Config {
   }
 
   /// A whole number from 1 to a limit, or another value where it is absent or null.
-  func size(_ key: String, default other: Int) throws(ConfigError) -> Int {
+  package func size(_ key: String, default other: Int) throws(ConfigError) -> Int {
     present(key) == nil ? other : try size(key)
   }
 
   /// A positive number, or another value where it is absent or null.
-  func positive(_ key: String, default other: Float?) throws(ConfigError) -> Float {
+  package func positive(_ key: String, default other: Float?) throws(ConfigError) -> Float {
     guard let value = present(key) else {
       guard let other else { throw fault("'\(key)' is not there; a positive number is needed.") }
       return other
@@ -47,7 +49,7 @@ package struct Config {
   }
 
   /// True or false, or another value where it is absent or null.
-  func flag(_ key: String, default other: Bool) throws(ConfigError) -> Bool {
+  package func flag(_ key: String, default other: Bool) throws(ConfigError) -> Bool {
     guard let value = present(key) else { return other }
     guard let flag = value.bool else {
       throw fault("'\(key)' is \(value.shortText); true or false is needed.")
@@ -56,7 +58,7 @@ package struct Config {
   }
 
   /// An object, or nil where it is absent or null.
-  func nested(_ key: String) throws(ConfigError) -> Config? {
+  package func nested(_ key: String) throws(ConfigError) -> Config? {
     guard let value = present(key) else { return nil }
     guard let object = value.object else {
       throw fault("'\(key)' is \(value.shortText); an object is needed.")
@@ -65,7 +67,7 @@ package struct Config {
   }
 
   /// Text, or nil where it is absent or null.
-  func text(_ key: String) throws(ConfigError) -> String? {
+  package func text(_ key: String) throws(ConfigError) -> String? {
     guard let value = present(key) else { return nil }
     guard let text = value.string else {
       throw fault("'\(key)' is \(value.shortText); text is needed.")
@@ -74,7 +76,7 @@ package struct Config {
   }
 
   /// Refuses keys that would change what is computed, unless they hold a value that does not.
-  func refuse(_ keys: String..., unless harmless: JSONValue...) throws(ConfigError) {
+  package func refuse(_ keys: String..., unless harmless: JSONValue...) throws(ConfigError) {
     for key in keys {
       guard let value = present(key), !harmless.contains(value) else { continue }
       throw ConfigError(
@@ -86,7 +88,7 @@ package struct Config {
     }
   }
 
-  func fault(_ message: String) -> ConfigError { ConfigError(file: file, message) }
+  package func fault(_ message: String) -> ConfigError { ConfigError(file: file, message) }
 
   private func present(_ key: String) -> JSONValue? {
     object[key].flatMap { $0.isNull ? nil : $0 }
@@ -96,7 +98,7 @@ package struct Config {
 extension Config {
   /// How fast rotary embeddings turn: `rope_parameters` of newer configs, or `rope_theta` and
   /// `rope_scaling` of older ones.
-  func rotation() throws(ConfigError) -> RotationFrequencies {
+  package func rotation() throws(ConfigError) -> RotationFrequencies {
     let parameters = try nested("rope_parameters")
     let own = try positive("rope_theta", default: 10_000)
     let base: Float

@@ -7,7 +7,8 @@ package import KaratTokenizers
 public struct Companions: Sendable {
   /// Files to copy as they are: the name in a model folder, and where they are now.
   package let files: [(name: String, path: String)]
-  private let vocabulary: (content: GGUFVocabulary, file: String)?
+  /// The tokenizer in a GGUF's metadata, and that file's name.
+  package let vocabulary: (content: GGUFVocabulary, file: String)?
 
   /// The files of a model folder that do not hold weights and that Karat does not write itself.
   package init(folder: String) throws(CheckpointError) {
@@ -64,5 +65,6 @@ public struct Companions: Sendable {
     return try Tokenizer(json: bytes, file: file)
   }
 
-  private func file(_ name: String) -> String? { files.first { $0.name == name }?.path }
+  /// Where a file of that name is, or nil where there is none.
+  package func file(_ name: String) -> String? { files.first { $0.name == name }?.path }
 }

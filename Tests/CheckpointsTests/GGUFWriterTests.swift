@@ -147,6 +147,8 @@ private struct PiecewiseSource: TensorSource {
 
   init(_ base: MemorySource) { self.base = base }
 
+  func isDivisible(_ name: TensorName) -> Bool { true }
+
   func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
     throw CheckpointError(.inputOutput, file: "memory", tensor: name, "it was pulled as a whole.")
   }

@@ -4,17 +4,10 @@ import KaratTensors
 /// What a GGUF file begins with, and where its tensors lie: checked by the rules of `formats/gguf.md`
 /// before anything is written.
 struct GGUFLayout {
-  /// A tensor and the zero bytes behind it.
-  struct Entry {
-    let name: TensorName
-    let info: TensorInfo
-    let padding: Int
-  }
-
   /// Everything before the first tensor's bytes.
   private(set) var header: [UInt8] = []
-  /// The tensors in the order of the file.
-  private(set) var entries: [Entry] = []
+  /// How many zero bytes stand behind each tensor, in the order of the file.
+  private(set) var padding: [Int] = []
 
   init(
     _ manifest: Manifest,
@@ -50,11 +43,11 @@ struct GGUFLayout {
           "the tensors up to this one take more than 2^63 bytes."
         )
       }
-      entries.append(Entry(name: name, info: info, padding: padding))
+      self.padding.append(padding)
       end = padded
     }
-    let padding = (alignment - header.count % alignment) % alignment
-    header.append(contentsOf: repeatElement(0, count: padding))
+    let rest = (alignment - header.count % alignment) % alignment
+    header.append(contentsOf: repeatElement(0, count: rest))
   }
 
   private static func alignment(

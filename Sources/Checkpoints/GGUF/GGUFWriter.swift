@@ -13,9 +13,6 @@ public struct GGUFWriter: Sendable {
   /// Called with the number of bytes of tensors that were written since the last call.
   public var onProgress: (@Sendable (Int) -> Void)?
 
-  /// How many bytes of a tensor are pulled at a time.
-  private static let pieceByteCount = 4 << 20
-
   /// Makes a writer.
   public init(
     metadata: GGUFMetadata = GGUFMetadata(),
@@ -37,43 +34,22 @@ public struct GGUFWriter: Sendable {
       try AtomicFile(path, replacing: isReplacing)
     }
     try CheckpointError.onFiles { () throws(FileError) in try file.write(layout.header) }
-    for entry in layout.entries {
-      try write(entry, of: source, into: &file, path: path)
-      let padding = [UInt8](repeating: 0, count: entry.padding)
-      try CheckpointError.onFiles { () throws(FileError) in try file.write(padding) }
+    var padding = layout.padding[...]
+    let stream = try TensorStream(source.manifest.names, of: source)
+    try stream.forEach { piece, tensor throws(CheckpointError) in
+      try CheckpointError.onFiles { () throws(FileError) in
+        try tensor.withBytes { bytes throws(FileError) in try file.write(bytes) }
+        guard piece.elements.upperBound == source.manifest[piece.name]?.shape.elementCount else {
+          return
+        }
+        try file.write([UInt8](repeating: 0, count: padding.removeFirst()))
+      }
+      onProgress?(tensor.byteCount)
     }
     do throws(FileError) {
       try file.commit()
     } catch {
       throw CheckpointError(error)
-    }
-  }
-
-  private func write(
-    _ entry: GGUFLayout.Entry,
-    of source: some TensorSource,
-    into file: inout AtomicFile,
-    path: String
-  ) throws(CheckpointError) {
-    let block = entry.info.dtype.block
-    let step = Self.pieceByteCount / block.bytes * block.elements
-    let count = entry.info.shape.elementCount
-    for start in stride(from: 0, to: count, by: step) {
-      let range = start..<min(start + step, count)
-      let piece = try source.elements(range, of: entry.name)
-      guard piece.dtype == entry.info.dtype, piece.shape == [range.count] else {
-        throw CheckpointError(
-          .malformed,
-          file: path,
-          tensor: entry.name,
-          "what came is \(piece.dtype.rawValue) of shape \(piece.shape); elements \(range) of"
-            + " \(entry.info.dtype.rawValue) were asked for."
-        )
-      }
-      try CheckpointError.onFiles { () throws(FileError) in
-        try piece.withBytes { bytes throws(FileError) in try file.write(bytes) }
-      }
-      onProgress?(piece.byteCount)
     }
   }
 }

@@ -10,6 +10,12 @@ struct GGUFPreTokenizer: Sendable {
   /// The way a name stands for, or nil where it is not known.
   static func named(_ name: String) -> GGUFPreTokenizer? { table[name] }
 
+  /// The first name in the list that stands for a way to split, or nil where none does.
+  static func name(splitting patterns: [String], ignoringMerges: Bool) -> String? {
+    let found = list.first { $1.patterns == patterns && $1.ignoresMerges == ignoringMerges }
+    return found?.0.first
+  }
+
   static let names = table.keys.sorted()
 
   private static let table: [String: GGUFPreTokenizer] = {
@@ -42,7 +48,7 @@ struct GGUFPreTokenizer: Sendable {
       ], .init(patterns: [words(digits: "{1,3}")], ignoresMerges: true, addsBegin: true)
     ),
     (["glm4", "glm5"], .init(patterns: [words(digits: "{1,3}")], ignoresMerges: true)),
-    (["chatglm-bpe", "dbrx", "smaug-bpe"], .init(patterns: [words(digits: "{1,3}")])),
+    (["dbrx", "chatglm-bpe", "smaug-bpe"], .init(patterns: [words(digits: "{1,3}")])),
     (
       [
         "qwen2", "stablelm2", "hunyuan", "megrez", "deepseek-r1-qwen", "kormo", "f2llmv2",
@@ -67,7 +73,7 @@ struct GGUFPreTokenizer: Sendable {
     (["seed-coder"], .init(patterns: [seedCoder])),
   ]
 
-  private static let gpt2 =
+  static let gpt2 =
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
   private static let clitics = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"

@@ -200,7 +200,7 @@ extension GGUFVocabulary {
   }
 
   /// Every way to make a token of two, the tokens of higher scores first.
-  private func mergesByScore() -> [String] {
+  func mergesByScore() -> [String] {
     let longest = 256
     var table = ByteTable(capacity: tokens.count)
     for token in tokens { _ = table.insert(token.utf8) }

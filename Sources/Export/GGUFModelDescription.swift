@@ -1,0 +1,113 @@
+import KaratArchitectures
+import KaratBytes
+import KaratCheckpoints
+import KaratGraphs
+import KaratTensors
+
+/// What a config.json says of a model, as GGUF's metadata say it.
+struct GGUFModelDescription {
+  let architecture: GGUFArchitecture
+  let parameters: GGUFHyperparameters
+  let blockCount: Int
+  /// Rows of the embedding.
+  let tokenCount: Int
+  /// Whether the embedding is the head as well.
+  let isHeadTied: Bool
+  /// Llama 3's rotation, or nil where the model has another.
+  let llama3: GGUFLlama3Rotation?
+  /// The divisors of Llama 3's rotation as GGUF's tensor, or nil where there are none.
+  let ropeDivisors: Tensor?
+  private let linearFactor: Float?
+
+  init(_ config: Config) throws(ConfigError) {
+    architecture = try Self.architecture(config)
+    try config.refuse("hidden_act", unless: "silu", "swish")
+    try config.refuse("partial_rotary_factor", unless: 1, 1.0)
+    if try config.flag("use_sliding_window", default: true) {
+      try config.refuse("sliding_window")
+    }
+    try config.refuse(
+      "attn_logit_softcapping",
+      "final_logit_softcapping",
+      "logit_scale",
+      "logits_scaling",
+      "embedding_multiplier",
+      "residual_multiplier",
+      "attention_multiplier"
+    )
+    let hidden = try config.size("hidden_size")
+    let heads = try config.size("num_attention_heads")
+    let headSize = try config.size("head_dim", default: max(hidden / heads, 1))
+    guard headSize.isMultiple(of: 2) else {
+      throw config.fault("'head_dim' is \(headSize); an even number is needed.")
+    }
+    let rotation = try config.rotation()
+    blockCount = try config.size("num_hidden_layers", atMost: Config.mostLayers)
+    tokenCount = try config.size("vocab_size")
+    isHeadTied = try config.flag("tie_word_embeddings", default: false)
+    parameters = GGUFHyperparameters(
+      blockCount: blockCount,
+      contextLength: try config.size("max_position_embeddings", default: 2048),
+      hiddenSize: hidden,
+      intermediateSize: try config.size("intermediate_size"),
+      headCount: heads,
+      keyValueHeadCount: try config.size("num_key_value_heads", default: heads),
+      headSize: headSize,
+      normEpsilon: try config.positive("rms_norm_eps", default: 1e-6),
+      ropeBase: rotation.base
+    )
+    switch rotation.scaling {
+    case nil:
+      (llama3, ropeDivisors, linearFactor) = (nil, nil, nil)
+    case .linear(let factor):
+      (llama3, ropeDivisors, linearFactor) = (nil, nil, factor)
+    case .llama3(let factor, let low, let high, let length):
+      guard UInt32(exactly: length) != nil, low < high else {
+        throw config.fault(
+          "the rotation has the bounds \(low) and \(high) and \(length) original tokens; bounds that"
+            + " ascend and a whole number of tokens are needed."
+        )
+      }
+      let llama3 = GGUFLlama3Rotation(
+        factor: Double(factor),
+        lowFactor: Double(low),
+        highFactor: Double(high),
+        originalLength: Double(length)
+      )
+      let divisors = llama3.divisors(base: Double(rotation.base), headSize: headSize)
+      self.llama3 = llama3
+      ropeDivisors = Tensor(divisors.map(Float.init))
+      linearFactor = nil
+    }
+  }
+
+  /// The keys and values of the hyper-parameters.
+  var metadata: [(key: String, value: GGUFValue)] {
+    let name = architecture.name
+    var values = parameters.metadata(name)
+    values.append(("\(name).vocab_size", .uint32(UInt32(tokenCount))))
+    values += llama3?.metadata(name) ?? []
+    if let linearFactor {
+      values.append(("\(name).rope.scaling.type", .string("linear")))
+      values.append(("\(name).rope.scaling.factor", .float32(linearFactor)))
+    }
+    return values
+  }
+
+  private static func architecture(_ config: Config) throws(ConfigError) -> GGUFArchitecture {
+    let classes = config.object["architectures"]?.array?.compactMap(\.string) ?? []
+    let modelType = try config.text("model_type")
+    let found = GGUFArchitecture.all.first { architecture in
+      classes.isEmpty ? architecture.name == modelType : classes.contains(architecture.className)
+    }
+    guard let found else {
+      throw ConfigError(
+        file: config.file,
+        "the architecture '\(classes.first ?? modelType ?? "not named")' is not written as GGUF."
+          + " Supported: \(GGUFArchitecture.all.map(\.className).joined(separator: ", ")).",
+        isUnsupported: true
+      )
+    }
+    return found
+  }
+}
