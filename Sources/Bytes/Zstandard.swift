@@ -125,7 +125,7 @@ private final class Compressor {
       set(ZSTD_c_strategy, Int(ZSTD_fast.rawValue))
       set(ZSTD_c_hashLog, 6)
       set(ZSTD_c_minMatch, 7)
-      // Repetitions are looked for at every so manieth byte.
+      // How many bytes the search for repetitions skips at a time.
       set(ZSTD_c_targetLength, 4096)
       set(Self.literalCompression, 1)
     }

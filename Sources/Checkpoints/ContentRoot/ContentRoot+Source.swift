@@ -5,7 +5,8 @@ import Synchronization
 extension ContentRoot {
   /// Computes the root of all tensors of a source.
   ///
-  /// Every byte is pulled once; each thread holds up to 4 MiB at a time.
+  /// Every byte is pulled once; each thread holds up to 4 MiB at a time. A source that computes
+  /// tensors as a whole computes one again for every 4 MiB of it.
   ///
   /// - Parameters:
   ///   - source: where runs of elements are pulled from, on several threads at a time.
