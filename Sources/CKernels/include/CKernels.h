@@ -249,6 +249,9 @@ void karat_pack_panel(
 /// The least of 1, 2, 4 and 8 such that the bytes repeat the first so many; 0: none of them.
 size_t karat_repeated_bytes(const void *bytes, size_t count);
 
+/// CRC-32 of zip archives of `count` more bytes, given that of those before them; 0 for none before.
+uint32_t karat_crc32(uint32_t checksum, const void *bytes, size_t count);
+
 #pragma clang assume_nonnull end
 
 #endif
