@@ -6,8 +6,9 @@ public enum Checkpoint {
   /// Opens a checkpoint file or a model folder.
   ///
   /// A file's format is told by its first bytes, whatever its name. In a folder, the tensors are
-  /// those of `model.safetensors.index.json`, else of `model.safetensors`, else of the only file
-  /// whose name ends as those of a known format do.
+  /// those of `model.safetensors.index.json`, else of `model.safetensors`, else of
+  /// `pytorch_model.bin.index.json`, else of `pytorch_model.bin`, else of the only file whose name
+  /// ends as those of a known format do.
   ///
   /// - Parameters:
   ///   - path: a file or a folder.
@@ -18,31 +19,43 @@ public enum Checkpoint {
     path: String,
     access: FileAccess = .copied
   ) throws(CheckpointError) -> any TensorSource {
-    let status = try CheckpointError.onFiles { () throws(FileError) in try FileStatus(of: path) }
-    guard status.kind == .folder else { return try openFile(path, access: access) }
-
-    let names = try CheckpointError.onFiles { () throws(FileError) in try Folder.names(in: path) }
-    if names.contains(ShardedSafetensors.indexName) {
-      return try ShardedSafetensors(
-        index: Folder.join(path, ShardedSafetensors.indexName),
-        access: access
-      )
+    switch try content(of: path) {
+    case .file(let file): try openFile(file, access: access)
+    case .shards(let index, let format):
+      try ShardedCheckpoint(index: index, format: format, access: access)
     }
-    return try openFile(Folder.join(path, try onlyFile(of: names, in: path)), access: access)
   }
 
   /// The files that are read when a checkpoint is opened.
   ///
   /// - Throws: `CheckpointError` where there is no checkpoint, or its index breaks a rule.
   package static func files(of path: String) throws(CheckpointError) -> [String] {
-    let status = try CheckpointError.onFiles { () throws(FileError) in try FileStatus(of: path) }
-    guard status.kind == .folder else { return [path] }
-    let names = try CheckpointError.onFiles { () throws(FileError) in try Folder.names(in: path) }
-    guard names.contains(ShardedSafetensors.indexName) else {
-      return [Folder.join(path, try onlyFile(of: names, in: path))]
+    switch try content(of: path) {
+    case .file(let file): return [file]
+    case .shards(let index, _):
+      return [index] + (try ShardIndex(index).shards.map { Folder.join(path, $0) })
     }
-    let index = Folder.join(path, ShardedSafetensors.indexName)
-    return [index] + (try ShardIndex(index).shards.map { Folder.join(path, $0) })
+  }
+
+  /// What a checkpoint consists of.
+  private enum Content {
+    case file(String)
+    case shards(index: String, CheckpointFormat)
+  }
+
+  private static func content(of path: String) throws(CheckpointError) -> Content {
+    let status = try CheckpointError.onFiles { () throws(FileError) in try FileStatus(of: path) }
+    guard status.kind == .folder else { return .file(path) }
+    let names = try CheckpointError.onFiles { () throws(FileError) in try Folder.names(in: path) }
+    for format in CheckpointFormat.all {
+      if let index = format.indexName, names.contains(index) {
+        return .shards(index: Folder.join(path, index), format)
+      }
+      if let model = format.modelName, names.contains(model) {
+        return .file(Folder.join(path, model))
+      }
+    }
+    return .file(Folder.join(path, try onlyFile(of: names, in: path)))
   }
 
   /// Tells the format of a file by its first bytes.
@@ -80,8 +93,7 @@ public enum Checkpoint {
     of names: [String],
     in folder: String
   ) throws(CheckpointError) -> String {
-    if names.contains("model.safetensors") { return "model.safetensors" }
-    let endings = CheckpointFormat.all.map { ".\($0.fileExtension)" }
+    let endings = CheckpointFormat.all.flatMap(\.fileExtensions).map { "." + $0 }
     let candidates = names.filter { name in
       !name.hasPrefix(".") && endings.contains { name.hasSuffix($0) }
     }
@@ -90,9 +102,10 @@ public enum Checkpoint {
         .missing,
         file: folder,
         candidates.isEmpty
-          ? "this folder holds no file that ends in \(endings.joined(separator: " or "))."
+          ? "this folder holds no file that ends in \(endings.dropLast().joined(separator: ", "))"
+            + " or \(endings.last ?? "")."
           : "this folder holds \(candidates.count) checkpoints and no"
-            + " \(ShardedSafetensors.indexName). Name one of them: "
+            + " model.safetensors.index.json. Name one of them: "
             + candidates.prefix(5).joined(separator: ", ") + "."
       )
     }

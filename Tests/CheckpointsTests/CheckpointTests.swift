@@ -28,7 +28,8 @@ import Testing
     try inTemporaryFolder { (folder) throws in
       #expect(
         refusal(folder, in: folder)
-          == "\(folder): this folder holds no file that ends in .gguf or .kcf or .safetensors."
+          == "\(folder): this folder holds no file that ends in .gguf, .kcf, .safetensors, .bin, .pt"
+          + " or .pth."
       )
       let bytes = try read(fixture("hostile/safetensors/S06-trailing-space-ok.safetensors"))
       try write(bytes, to: "\(folder)/weights.safetensors")
@@ -39,8 +40,11 @@ import Testing
           == "\(folder): this folder holds 2 checkpoints and no model.safetensors.index.json. Name"
           + " one of them: other.safetensors, weights.safetensors."
       )
+      let archive = try read(fixture("checkpoints/torch-saved.bin"))
+      try write(archive, to: "\(folder)/pytorch_model.bin")
+      #expect(try Checkpoint.open(path: folder) is TorchReader)
       try write(bytes, to: "\(folder)/model.safetensors")
-      #expect(refusal(folder, in: folder) == nil)
+      #expect(try Checkpoint.open(path: folder) is SafetensorsReader)
     }
   }
 
@@ -53,13 +57,14 @@ import Testing
       try write([], to: "\(folder)/empty")
       #expect(
         refusal("\(folder)/empty", in: folder)
-          == "empty: it is empty; no known format does. Known are: gguf, kcf, safetensors."
+          == "empty: it is empty; no known format does. Known are: gguf, kcf, safetensors,"
+          + " pytorch."
       )
-      try write(Array("PK\u{3}\u{4} and more".utf8), to: "\(folder)/zip")
+      try write(Array("\u{7f}ELF and more".utf8), to: "\(folder)/program")
       #expect(
-        refusal("\(folder)/zip", in: folder)
-          == "zip: it starts with the bytes 50 4b 3 4 20 61 6e 64; no known format does. Known are:"
-          + " gguf, kcf, safetensors."
+        refusal("\(folder)/program", in: folder)
+          == "program: it starts with the bytes 7f 45 4c 46 20 61 6e 64; no known format does. Known"
+          + " are: gguf, kcf, safetensors, pytorch."
       )
       #expect(mkfifo("\(folder)/pipe", 0o600) == 0)
       #expect(
@@ -85,7 +90,7 @@ import Testing
   @Test func namesEveryFormatOnce() {
     let names = CheckpointFormat.all.map(\.name)
     #expect(Set(names).count == names.count)
-    let extensions = CheckpointFormat.all.map(\.fileExtension)
+    let extensions = CheckpointFormat.all.flatMap(\.fileExtensions)
     #expect(Set(extensions).count == extensions.count)
   }
 }

@@ -19,9 +19,10 @@ import Testing
         try SafetensorsReader($0, access: $1)
       },
       Collection(name: "index", leastCount: 40) {
-        try ShardedSafetensors(index: $0, access: $1)
+        try ShardedCheckpoint(index: $0, access: $1)
       },
       Collection(name: "gguf", leastCount: 75) { try GGUFReader($0, access: $1) },
+      Collection(name: "pytorch", leastCount: 600) { try TorchReader($0, access: $1) },
     ]
   }
 

@@ -39,7 +39,7 @@ import Testing
       try FileManager.default.removeItem(atPath: model + "/model.safetensors")
       #expect(
         message(in: folder) { _ = try LoadedModel.open(model) }
-          == "m: this folder holds no file that ends in .gguf or .kcf or .safetensors."
+          == "m: this folder holds no file that ends in .gguf, .kcf, .safetensors, .bin, .pt or .pth."
       )
     }
   }

@@ -2,6 +2,8 @@ public import KaratBytes
 public import KaratTensors
 
 extension SafetensorsWriter {
+  private static let indexName = "model.safetensors.index.json"
+
   /// Writes all tensors of a source into a folder: `model.safetensors`, or several files and an
   /// index where they would be more than one file should hold.
   ///
@@ -36,7 +38,7 @@ extension SafetensorsWriter {
       files.append(file)
     }
     try writeIndex(of: places, totalBytes: source.manifest.totalBytes, into: folder)
-    return files + [ShardedSafetensors.indexName]
+    return files + [Self.indexName]
   }
 
   private func write(
@@ -76,7 +78,7 @@ extension SafetensorsWriter {
       "metadata": ["total_size": .number(JSONNumber(totalBytes))], "weight_map": .object(map),
     ]
     do throws(FileError) {
-      var file = try folder.file(ShardedSafetensors.indexName)
+      var file = try folder.file(Self.indexName)
       try file.write(index.serialized() + [UInt8(ascii: "\n")])
       try file.commit()
     } catch {
