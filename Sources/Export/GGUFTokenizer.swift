@@ -18,6 +18,11 @@ struct GGUFTokenizer {
     rule: GGUFExport.TokenizerRule,
     path: String
   ) throws {
+    guard companions.tokenizerMetadata.isEmpty else {
+      metadata = companions.tokenizerMetadata
+      notes = []
+      return
+    }
     // What the format's readers take for a model that is only fed with ids.
     let none: [(key: String, value: GGUFValue)] = [("tokenizer.ggml.model", .string("none"))]
     do {
@@ -40,7 +45,6 @@ struct GGUFTokenizer {
     _ companions: Companions,
     _ config: JSONObject
   ) throws -> (GGUFVocabulary, [String])? {
-    if let (vocabulary, _) = companions.vocabulary { return (vocabulary, []) }
     guard let file = companions.file("tokenizer.json") else { return nil }
     var (vocabulary, losses) = try GGUFVocabulary.reading(
       .object(try ModelFiles.object(in: file)),

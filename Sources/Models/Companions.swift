@@ -7,8 +7,9 @@ package import KaratTokenizers
 public struct Companions: Sendable {
   /// Files to copy as they are: the name in a model folder, and where they are now.
   package let files: [(name: String, path: String)]
-  /// The tokenizer in a GGUF's metadata, and that file's name.
-  package let vocabulary: (content: GGUFVocabulary, file: String)?
+  /// What a GGUF's metadata say of the tokenizer, word for word; empty for a folder.
+  package let tokenizerMetadata: [(key: String, value: GGUFValue)]
+  private let vocabulary: (content: GGUFVocabulary, file: String)?
 
   /// The files of a model folder that do not hold weights and that Karat does not write itself.
   package init(folder: String) throws(CheckpointError) {
@@ -23,12 +24,14 @@ public struct Companions: Sendable {
       if status.kind == .file { files.append((name, path)) }
     }
     self.files = files
+    tokenizerMetadata = []
     vocabulary = nil
   }
 
   /// What a GGUF's metadata amounts to in a model folder.
   package init(gguf metadata: GGUFMetadata, file: String) {
     files = []
+    tokenizerMetadata = metadata.members.filter { $0.key.hasPrefix("tokenizer.") }
     vocabulary = GGUFVocabulary(metadata).map { ($0, file) }
   }
 

@@ -34,7 +34,8 @@ extension GGUFVocabulary {
       (.tokens, .array(.string(tokens))),
       (.tokenTypes, tokenTypes.isEmpty ? nil : .array(ids(tokenTypes))),
       (.scores, scores.isEmpty ? nil : .array(.float32(scores))),
-      (.merges, merges.isEmpty ? nil : .array(.string(merges))),
+      // What reads byte-level BPE wants the key, even of an empty list.
+      (.merges, merges.isEmpty && model != "gpt2" ? nil : .array(.string(merges))),
       (.begin, id(beginID)),
       (.end, id(endID)),
       (.unknown, id(unknownID)),

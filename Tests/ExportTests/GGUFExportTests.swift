@@ -189,6 +189,25 @@ import Testing
     }
   }
 
+  @Test func aTokenizerOfSingleBytesHasAnEmptyListOfMerges() throws {
+    try inTemporaryFolder { folder in
+      var edited = try EditedModel("llama-tiny")
+      edited.config["vocab_size"] = 49_152
+      edited.tensors["model.embed_tokens.weight"] = Tensor(.f16, [49_152, 64]) { _ in }
+      let model = try edited.write(to: "\(folder)/m")
+      let bytes = try ReadableFile.contents(of: fixture("tokenizers/smollm2.json"))
+      var document = try #require(try JSONValue.parse(bytes).object)
+      var bytePairs = try #require(document["model"]?.object)
+      bytePairs["merges"] = []
+      document["model"] = .object(bytePairs)
+      try Data(JSONValue.object(document).serialized(indent: nil))
+        .write(to: URL(filePath: "\(model)/tokenizer.json"))
+      try export(model, to: "\(folder)/m.gguf")
+      let metadata = try GGUFReader("\(folder)/m.gguf").metadata
+      #expect(metadata["tokenizer.ggml.merges"] == .array(.string([])))
+    }
+  }
+
   @Test func whatHasNoPlaceIsNamed() throws {
     try expectRefusal(
       "m: GGUF has no place for these tensors of LlamaForCausalLM: 'model.layers.0.mlp.gate.weight'."
