@@ -18,13 +18,14 @@ struct ChunkedForgery {
       let trailer = end - 128
       guard trailer >= 64 else { return }
       let length = number(self.bytes[trailer + 32..<trailer + 40])
-      guard length >= 64, length <= UInt64(trailer - 64) else { break }
-      let index = trailer - Int(length)..<trailer
-      mendRecords(of: index)
-      self.bytes.replaceSubrange(
-        trailer + 48..<trailer + 80,
-        with: SlowHash.sha256(Array(self.bytes[index]))
-      )
+      if length >= 64, length <= UInt64(trailer - 64) {
+        let index = trailer - Int(length)..<trailer
+        mendRecords(of: index)
+        self.bytes.replaceSubrange(
+          trailer + 48..<trailer + 80,
+          with: SlowHash.sha256(Array(self.bytes[index]))
+        )
+      }
       checksum(over: trailer..<trailer + 124, at: trailer + 124)
       let previous = number(self.bytes[trailer + 24..<trailer + 32])
       guard previous >= 64, previous < UInt64(trailer) else { break }
