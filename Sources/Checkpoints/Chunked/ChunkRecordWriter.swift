@@ -16,7 +16,7 @@ struct ChunkRecordWriter {
   private let onProgress: (@Sendable (Int) -> Void)?
 
   /// Records that are named already, by the digests of their chunks.
-  private var known: [SHA256Digest: ChunkEntry]
+  private let known: KnownChunks
   /// What an interrupted run left behind `end`.
   private var left: LeftRecords?
   /// Records that were encoded and are to be written.
@@ -51,7 +51,7 @@ struct ChunkRecordWriter {
     self.end = end
     self.source = source
     self.encoder = encoder
-    self.known = known
+    self.known = KnownChunks(known)
     self.left = left
     self.threads = threads
     self.onProgress = onProgress
@@ -121,7 +121,7 @@ struct ChunkRecordWriter {
         let stream = streams[item.stream]
         try Self.withBytes(of: item, stream, whole, source) { raw throws(CheckpointError) in
           let digest = ContentRoot.leaf(raw)
-          if let entry = known[digest] ?? left?.entry(of: digest) {
+          if let entry = known.entries[digest] ?? left?.entry(of: digest) {
             results[task - 1] = EncodedChunk(entry: entry, record: [])
           } else {
             results[task - 1] = try encoder.encode(
@@ -151,12 +151,12 @@ struct ChunkRecordWriter {
     _ stream: ChunkStream,
     _ whole: Tensor?
   ) throws(CheckpointError) -> ChunkEntry {
-    if let entry = known[chunk.entry.digest] { return entry }
+    if let entry = known.entries[chunk.entry.digest] { return entry }
     var chunk = chunk
     if left != nil {
       if chunk.record.isEmpty, chunk.entry.offset == end {
         end = chunk.entry.end
-        known[chunk.entry.digest] = chunk.entry
+        known.entries[chunk.entry.digest] = chunk.entry
         return chunk.entry
       }
       try cut()
@@ -170,7 +170,7 @@ struct ChunkRecordWriter {
     chunk.entry.offset = end
     pending.append((end, chunk.record))
     end += chunk.record.count
-    known[chunk.entry.digest] = chunk.entry
+    known.entries[chunk.entry.digest] = chunk.entry
     return chunk.entry
   }
 
@@ -234,47 +234,14 @@ struct ChunkRecordWriter {
   }
 }
 
-/// The records that an interrupted run left in a file.
-struct LeftRecords: Sendable {
-  private let entries: [SHA256Digest: ChunkEntry]
-  private let reader: ChunkRecordReader
+/// Entries by the digests of their chunks.
+///
+/// Unchecked: many threads read it while a batch is encoded, and one writes it between two batches. A
+/// dictionary in its place would be copied for each batch.
+private final class KnownChunks: @unchecked Sendable {
+  var entries: [SHA256Digest: ChunkEntry]
 
-  /// Reads the headers of all records behind the head, up to the first that is none.
-  ///
-  /// - Returns: nil where the file does not start with our head.
-  init?(
-    in file: CheckpointFile,
-    base: ChunkedBaseReader?
-  ) throws(CheckpointError) {
-    let start = try file.bytes(0..<min(file.byteCount, ChunkedHead.byteCount))
-    guard start == ChunkedHead.bytes else { return nil }
-    var entries: [SHA256Digest: ChunkEntry] = [:]
-    var offset = ChunkedHead.byteCount
-    while file.byteCount - offset >= ChunkEntry.byteCount {
-      let header = try file.bytes(offset..<offset + ChunkEntry.byteCount)
-      guard header.starts(with: ChunkEntry.mark),
-        let entry = header.withUnsafeBytes({ try? ChunkEntry($0, at: offset) }),
-        entry.recordByteCount <= file.byteCount - offset
-      else { break }
-      entries[entry.digest] = entries[entry.digest] ?? entry
-      offset = entry.end
-    }
+  init(_ entries: [SHA256Digest: ChunkEntry]) {
     self.entries = entries
-    reader = ChunkRecordReader(file: file, base: base)
-  }
-
-  /// The entry of a chunk whose record is whole and decodes to it, or nil where there is none.
-  func entry(of digest: SHA256Digest) -> ChunkEntry? {
-    guard let entry = entries[digest] else { return nil }
-    return ChunkRecordReader.chunkMemory.withResource { memory in
-      let chunk = memory.bytes.part(..<entry.byteCount)
-      let owner = ChunkedIndex.Owner.attachment("")
-      do throws(CheckpointError) {
-        try reader.read(entry, of: owner, into: chunk)
-        return entry
-      } catch {
-        return nil
-      }
-    }
   }
 }

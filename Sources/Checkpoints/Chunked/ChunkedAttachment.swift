@@ -32,15 +32,14 @@ public struct ChunkedAttachment: Sendable, Hashable {
 
   /// The name that another needs as a folder, or nil where there is none.
   static func conflict(in names: [String]) -> String? {
-    let files = Set(names.map(UTF8Key.init))
-    for name in names {
-      let bytes = Array(name.utf8)
-      for slash in bytes.indices where bytes[slash] == UInt8(ascii: "/") {
-        let folder = String(decoding: bytes[..<slash], as: UTF8.self)
-        if files.contains(UTF8Key(folder)) { return folder }
-      }
+    // With the slash before all other bytes, a folder comes directly before what is in it.
+    let slash = UInt8(ascii: "/")
+    let keys = names.map { $0.utf8.map { $0 == slash ? 0 : $0 } }
+      .sorted { $0.lexicographicallyPrecedes($1) }
+    let pair = zip(keys, keys.dropFirst()).first { folder, name in
+      name.count > folder.count && name[folder.count] == 0 && name.starts(with: folder)
     }
-    return nil
+    return pair.map { String(decoding: $0.0.map { $0 == 0 ? slash : $0 }, as: UTF8.self) }
   }
 }
 

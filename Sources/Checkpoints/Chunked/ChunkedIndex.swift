@@ -21,9 +21,9 @@ struct ChunkedIndex: Sendable {
   let entryCount: Int
 
   /// The number of each tensor's first entry.
-  let firstEntries: [TensorName: Int]
-  /// The number of the first attachment's first entry.
-  let firstAttachmentEntry: Int
+  private let firstEntries: [TensorName: Int]
+  /// The number of each attachment's first entry.
+  private let firstAttachmentEntries: [Int]
   /// The index as it is in the file.
   private let bytes: [UInt8]
 
@@ -31,9 +31,8 @@ struct ChunkedIndex: Sendable {
     trailer: ChunkedTrailer,
     bytes: [UInt8],
     texts: ChunkedTexts,
-    entryCount: Int,
-    file path: String
-  ) throws(CheckpointError) {
+    entryCount: Int
+  ) {
     self.trailer = trailer
     self.bytes = bytes
     manifest = texts.manifest
@@ -47,7 +46,10 @@ struct ChunkedIndex: Sendable {
       first += ChunkedFormat.chunkCount(manifest[name]?.byteCount ?? 0)
     }
     self.firstEntries = firstEntries
-    firstAttachmentEntry = first
+    firstAttachmentEntries = attachments.map { attachment in
+      defer { first += ChunkedFormat.chunkCount(attachment.byteCount) }
+      return first
+    }
   }
 
   /// Lends the 64 bytes of an entry.
@@ -79,9 +81,7 @@ struct ChunkedIndex: Sendable {
 
   /// The numbers of an attachment's entries.
   func entries(ofAttachment number: Int) -> Range<Int> {
-    let first = attachments[..<number].reduce(firstAttachmentEntry) {
-      $0 + ChunkedFormat.chunkCount($1.byteCount)
-    }
+    let first = firstAttachmentEntries[number]
     return first..<first + ChunkedFormat.chunkCount(attachments[number].byteCount)
   }
 

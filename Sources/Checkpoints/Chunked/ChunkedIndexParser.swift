@@ -34,12 +34,11 @@ struct ChunkedIndexParser {
       )
       return try parser.parse()
     }
-    let index = try ChunkedIndex(
+    let index = ChunkedIndex(
       trailer: trailer,
       bytes: bytes,
       texts: texts,
-      entryCount: counts.entries,
-      file: path
+      entryCount: counts.entries
     )
     try index.checkEntries(file: path)
     return index

@@ -66,10 +66,16 @@ struct ChunkedPlan {
       )
     }
     var texts = ChunkedTexts(manifest: manifest, base: base)
-    let added = Dictionary(uniqueKeysWithValues: attachments.map { (UTF8Key($0), $1) })
-    let kept = (old?.attachments ?? []).filter { added[UTF8Key($0.name)] == nil }
-    let all = kept.map { ($0, nil) } + attachments.map { (Self.described($0, $1), $1) }
-    for (attachment, content) in all.sorted(by: { Self.precedes($0.0.name, $1.0.name) }) {
+    let added = Set(attachments.keys.map(UTF8Key.init))
+    let kept = (old?.attachments ?? []).enumerated().filter {
+      !added.contains(UTF8Key($0.element.name))
+    }
+    let all: [(attachment: ChunkedAttachment, content: [UInt8]?, number: Int?)] =
+      kept.map { ($0.element, nil, $0.offset) }
+      + attachments.map { (Self.described($0, $1), $1, nil) }
+    for (attachment, content, number) in all.sorted(by: {
+      Self.precedes($0.attachment.name, $1.attachment.name)
+    }) {
       if let objection = ChunkedAttachment.objection(to: attachment.name) {
         throw CheckpointError(
           .unsupported,
@@ -96,8 +102,8 @@ struct ChunkedPlan {
             baseTensor: nil
           )
         )
-      } else if let old, let number = old.attachments.firstIndex(of: attachment) {
-        origins.append(.kept(old.entries(ofAttachment: number)))
+      } else if let number {
+        origins.append(.kept(old?.entries(ofAttachment: number) ?? 0..<0))
       }
     }
     if let folder = ChunkedAttachment.conflict(in: texts.attachments.map(\.name)) {

@@ -27,7 +27,7 @@ extension ChunkedReader {
       let generation =
         trailer == index.trailer ? self : try reader(of: try opener.index(at: trailer))
       try generation.verifyRecords(among: &records)
-      for attachment in generation.attachments { _ = try generation.attachment(attachment.name) }
+      try generation.verifyAttachments()
       let end = trailer.offset + ChunkedTrailer.byteCount
       progress.report("verify", end, of: file.byteCount, "bytes")
     }
@@ -40,6 +40,22 @@ extension ChunkedReader {
     if isSameBase { reader.records = records }
     reader.threads = threads
     return reader
+  }
+
+  /// Digests each attachment, a chunk in memory at a time.
+  private func verifyAttachments() throws(CheckpointError) {
+    for (number, attachment) in attachments.enumerated() {
+      var digest = SHA256Digest.Accumulator()
+      for number in index.entries(ofAttachment: number) {
+        let entry = try entry(number)
+        try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
+          let chunk = memory.bytes.part(..<entry.byteCount)
+          try records.read(entry, of: .attachment(attachment.name), into: chunk)
+          digest.append(UnsafeRawBufferPointer(chunk))
+        }
+      }
+      try check(digest.digest, of: attachment)
+    }
   }
 
   /// Decodes each of the generation's own records once, and looks for the others among those of the

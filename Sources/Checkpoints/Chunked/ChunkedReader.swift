@@ -35,6 +35,7 @@ public struct ChunkedReader: TensorSource {
   let index: ChunkedIndex
   let head: ChunkedHead
   var records: ChunkRecordReader
+  private let recent = RecentChunks()
 
   /// Opens a file.
   ///
@@ -134,18 +135,24 @@ public struct ChunkedReader: TensorSource {
       let entries = index.entries(ofAttachment: number)
       try decode(0..<buffer.count, of: .attachment(name), entries, into: buffer)
     }
-    let bytes = tensor.withBytes { Array($0) }
-    var accumulator = SHA256Digest.Accumulator()
-    bytes.withUnsafeBytes { accumulator.append($0) }
-    guard accumulator.digest == attachment.digest else {
-      throw CheckpointError(
-        .malformed,
-        file: file.path,
-        "the attachment \(TensorName(name).quoted): its bytes have the digest"
-          + " \(accumulator.digest); the index says \(attachment.digest)."
-      )
-    }
-    return bytes
+    var digest = SHA256Digest.Accumulator()
+    tensor.withBytes { digest.append($0) }
+    try check(digest.digest, of: attachment)
+    return tensor.withBytes { Array($0) }
+  }
+
+  /// Checks the digest of an attachment's bytes.
+  func check(
+    _ digest: SHA256Digest,
+    of attachment: ChunkedAttachment
+  ) throws(CheckpointError) {
+    guard digest != attachment.digest else { return }
+    throw CheckpointError(
+      .malformed,
+      file: file.path,
+      "the attachment \(TensorName(attachment.name).quoted): its bytes have the digest \(digest);"
+        + " the index says \(attachment.digest)."
+    )
   }
 
   /// Decodes a range of the bytes that entries hold together.
@@ -171,16 +178,27 @@ public struct ChunkedReader: TensorSource {
       if part == whole {
         try records.read(entry, of: owner, into: target)
       } else {
-        try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
-          let chunk = memory.bytes.part(..<entry.byteCount)
-          try records.read(entry, of: owner, into: chunk)
-          let start = part.lowerBound - whole.lowerBound
-          target.copyMemory(
-            from: UnsafeRawBufferPointer(chunk.part(start..<start + part.count))
-          )
+        let start = part.lowerBound - whole.lowerBound
+        try decoded(entry, of: owner).withUnsafeBytes { chunk in
+          target.copyMemory(from: chunk.part(start..<start + part.count))
         }
       }
     }
+  }
+
+  /// A chunk of which a part is wanted.
+  private func decoded(
+    _ entry: ChunkEntry,
+    of owner: ChunkedIndex.Owner
+  ) throws(CheckpointError) -> [UInt8] {
+    if let chunk = recent.chunk(at: entry.offset) { return chunk }
+    let chunk = try ChunkRecordReader.chunkMemory.withResource { memory throws(CheckpointError) in
+      let chunk = memory.bytes.part(..<entry.byteCount)
+      try records.read(entry, of: owner, into: chunk)
+      return Array(chunk)
+    }
+    recent.keep(chunk, at: entry.offset)
+    return chunk
   }
 
   /// An entry by its number; it was checked when the index was read.
