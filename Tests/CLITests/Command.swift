@@ -103,7 +103,7 @@ struct Workplace {
   }
 
   /// The command lies beside the bundle of tests.
-  private static let command =
+  static let command =
     URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "karat")
     .path
 }

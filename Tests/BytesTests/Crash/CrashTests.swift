@@ -4,7 +4,7 @@ import Testing
 
 /// Power cuts and failing calls under every writer, on a simulated disk.
 ///
-/// `KARAT_LONG=1` runs ten times as many.
+/// `KARAT_LONG=1` runs about ten times as many.
 @Suite struct CrashTests {
   private static let isLong = ProcessInfo.processInfo.environment["KARAT_LONG"] != nil
 
@@ -20,7 +20,7 @@ import Testing
   @Test func failingCallsLeaveTheOldOrTheNew() throws {
     var check = CrashCheck(seed: 2, samples: 0)
     let workloads = CrashWorkload.all.enumerated()
-      .filter { Self.isLong || $0.offset % 10 == 0 }.map(\.element)
+      .filter { Self.isLong || $0.offset % 16 == 0 }.map(\.element)
     for workload in workloads {
       try check.checkFailingCalls(
         workload,
@@ -29,5 +29,12 @@ import Testing
     }
     #expect(check.failures == [])
     print("failing calls: \(workloads.count) workloads, \(check.faults) calls")
+  }
+
+  @Test func fullDisksLeaveTheOld() throws {
+    var check = CrashCheck(seed: 3, samples: 0)
+    for workload in CrashWorkload.all { try check.checkFullDisks(workload) }
+    #expect(check.failures == [])
+    print("full disks: \(CrashWorkload.all.count) workloads, \(check.faults) disks")
   }
 }

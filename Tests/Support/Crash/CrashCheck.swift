@@ -190,12 +190,7 @@ package struct CrashCheck {
     if thrown != nil, !workload.isResumable, Self.canCleanUp(call, plan),
       try workload.read(fileSystem) == expected.old
     {
-      let left = workload.surroundings(fileSystem)
-      if left.contains(where: {
-        expected.surroundings[$0.key] != $0.value && expected.before[$0.key] != $0.value
-      }) {
-        fail(workload, "\(moment): it leaves \(Self.describe(left))")
-      }
+      checkNothingIsAdded(workload, fileSystem, expected, moment)
     }
     var random = Numbers(seed: numbers.next())
     var disks: [SimulatedDisk] = []
@@ -212,6 +207,66 @@ package struct CrashCheck {
       )
     }
   }
+
+  // MARK: Full disks
+
+  /// Runs on disks that have less and less room, whether they say so before or not.
+  package mutating func checkFullDisks(_ workload: CrashWorkload) throws {
+    let fileSystem = try workload.prepared()
+    let before = fileSystem.byteCount
+    guard let expected = try expectation(workload, fileSystem) else { return }
+    let needed = expected.new?.values.reduce(0) { $0 + $1.count } ?? 0
+    for room in stride(from: 0, through: needed, by: max(needed / 12, 1)) {
+      for isHonest in [false, true] {
+        faults += 1
+        let fileSystem = try workload.prepared()
+        fileSystem.capacity = before + room
+        if !isHonest { fileSystem.lacks.insert(.measuringRoom) }
+        try check(workload, fileSystem, expected, "disk with room for \(room) of \(needed) bytes")
+      }
+    }
+  }
+
+  private mutating func check(
+    _ workload: CrashWorkload,
+    _ fileSystem: SimulatedFileSystem,
+    _ expected: Expectation,
+    _ moment: String
+  ) throws {
+    var isRefused = false
+    do {
+      try workload.run(fileSystem)
+    } catch {
+      isRefused = true
+      let words = "\(error)"
+      if !words.contains("Free some space"), !Self.saysThatItExists(error) {
+        fail(workload, "\(moment): it throws \(words)")
+      }
+    }
+    let found = try workload.read(fileSystem)
+    if found != (isRefused ? expected.old : expected.new) {
+      fail(workload, "\(moment): the target is \(Self.describe(found))")
+    }
+    if isRefused, !workload.isResumable {
+      checkNothingIsAdded(workload, fileSystem, expected, moment)
+    }
+    fileSystem.capacity = .max
+    try checkNextRun(workload, fileSystem, expected, mustBeNew: !isRefused, moment)
+  }
+
+  private mutating func checkNothingIsAdded(
+    _ workload: CrashWorkload,
+    _ fileSystem: SimulatedFileSystem,
+    _ expected: Expectation,
+    _ moment: String
+  ) {
+    let added = workload.surroundings(fileSystem).filter {
+      expected.surroundings[$0.key] != $0.value && expected.before[$0.key] != $0.value
+    }
+    if !added.isEmpty { fail(workload, "\(moment): it leaves \(Self.describe(added))") }
+  }
+
+  // MARK: Words
 
   /// What is wrong with how a run with a fault ended.
   private static func objection(

@@ -10,6 +10,8 @@ package enum Call: Sendable, Hashable, CaseIterable {
 /// What a file system may lack.
 package enum Ability: Sendable, Hashable, CaseIterable {
   case exchange, exclusiveRename, links, locks
+  /// Saying how many bytes are free.
+  case measuringRoom
 }
 
 /// How a call fails.

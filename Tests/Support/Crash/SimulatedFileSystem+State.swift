@@ -7,9 +7,10 @@ extension SimulatedFileSystem.State {
   }
 
   var freeBytes: Int {
-    guard capacity < .max else { return .max }
-    return max(capacity - disk.tree().values.reduce(0) { $0 + $1.count }, 0)
+    capacity == .max ? .max : max(capacity - byteCount, 0)
   }
+
+  var byteCount: Int { disk.tree().values.reduce(0) { $0 + $1.count } }
 
   /// The most bytes that the call which began last moves.
   var largestTransfer: Int {

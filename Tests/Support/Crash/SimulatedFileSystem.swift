@@ -43,6 +43,9 @@ package final class SimulatedFileSystem: FileSystem {
     set { state.withLock { $0.capacity = newValue } }
   }
 
+  /// How many bytes all files hold.
+  package var byteCount: Int { state.withLock { $0.byteCount } }
+
   /// What fails, counted from the last `settle()`.
   package var faults: FaultPlan? {
     get { state.withLock { $0.faults } }
@@ -269,7 +272,9 @@ package final class SimulatedFileSystem: FileSystem {
   }
 
   package func freeBytes(in path: String) throws(Errno) -> Int? {
-    try call(.freeBytes) { state throws(Errno) in state.freeBytes }
+    try call(.freeBytes) { state throws(Errno) in
+      state.lacks.contains(.measuringRoom) ? nil : state.freeBytes
+    }
   }
 
   // MARK: What all calls share
