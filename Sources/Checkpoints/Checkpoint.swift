@@ -58,10 +58,17 @@ public enum Checkpoint {
     return .file(Folder.join(path, try onlyFile(of: names, in: path)))
   }
 
-  /// Tells the format of a file by its first bytes.
+  /// Tells the format of a file by its first bytes, or of what is opened in a folder.
   ///
   /// - Throws: `CheckpointError` where it cannot be read or is of no known format.
   public static func format(of path: String) throws(CheckpointError) -> CheckpointFormat {
+    switch try content(of: path) {
+    case .file(let file): try format(ofFile: file)
+    case .shards(_, let format): format
+    }
+  }
+
+  private static func format(ofFile path: String) throws(CheckpointError) -> CheckpointFormat {
     let start = try CheckpointError.onFiles { () throws(FileError) in
       let file = try ReadableFile(path)
       return try file.bytes(0..<min(file.byteCount, CheckpointFormat.startByteCount))
@@ -86,7 +93,7 @@ public enum Checkpoint {
     _ path: String,
     access: FileAccess
   ) throws(CheckpointError) -> any TensorSource {
-    try format(of: path).open(path, access)
+    try format(ofFile: path).open(path, access)
   }
 
   private static func onlyFile(

@@ -6,7 +6,7 @@ package import KaratTensors
 package struct ModelFiles: Sendable {
   /// The file or folder, as the user named it.
   package let path: String
-  /// The name of the format: `safetensors` or `gguf`.
+  /// The name of the format, as in `CheckpointFormat`.
   package let format: String
   /// The tensors, under Hugging Face's names.
   package let source: any TensorSource
@@ -40,7 +40,7 @@ package struct ModelFiles: Sendable {
     let config = FileStatus.isThere(configPath) ? try object(in: configPath) : nil
     return ModelFiles(
       path: path,
-      format: CheckpointFormat.safetensors.name,
+      format: try Checkpoint.format(of: path).name,
       source: source,
       config: config,
       configPath: configPath,

@@ -43,6 +43,7 @@ import Testing
       let archive = try read(fixture("checkpoints/torch-saved.bin"))
       try write(archive, to: "\(folder)/pytorch_model.bin")
       #expect(try Checkpoint.open(path: folder) is TorchReader)
+      #expect(try Checkpoint.format(of: folder).name == "pytorch")
       try write(bytes, to: "\(folder)/model.safetensors")
       #expect(try Checkpoint.open(path: folder) is SafetensorsReader)
     }

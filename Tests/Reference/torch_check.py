@@ -18,6 +18,9 @@ import tempfile
 import torch
 from safetensors.torch import load_file, save_file
 
+HOSTILE = pathlib.Path(__file__).resolve().parents[2] / "fixtures/hostile/pytorch"
+# Files of a training script, in which Karat finds the model below a name.
+WRAPPED = {"T03-model-and-optimizer-ok": "model", "T03-state_dict-ok": "state_dict"}
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures/checkpoints"
 
 DTYPES = [
@@ -173,6 +176,22 @@ def compare(found, wanted, what):
             )
 
 
+def flat(value, path=None):
+    """Tensors by their paths."""
+    if isinstance(value, torch.Tensor):
+        return {path: value}
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    else:
+        return {}
+    tensors = {}
+    for key, item in items:
+        tensors |= flat(item, str(key) if path is None else f"{path}.{key}")
+    return tensors
+
+
 def split(tensors, folder, count):
     """Saves a model folder of several files with their index, as transformers does."""
     folder.mkdir(exist_ok=True)
@@ -212,6 +231,11 @@ def check(karat):
             checked(folder / "model.bin", saved if wanted is None else wanted, name)
         split(model(), folder / "shards", 3)
         checked(folder / "shards", model(), "shards")
+        inspected = subprocess.run(
+            [karat, "inspect", "--json", folder / "shards"], capture_output=True, check=True
+        )
+        if json.loads(inspected.stdout)["format"] != "pytorch":
+            sys.exit("karat inspect does not call it 'pytorch'.")
         print(f"{count} tensors equal what PyTorch {torch.__version__} saved")
 
         refusals = {
@@ -231,12 +255,18 @@ def check(karat):
                 sys.exit(f"{name}: it was to be refused.")
         print(f"{len(refusals)} kinds of files are refused, as they must be")
 
+        files = sorted(HOSTILE.glob("*-ok.bin"))
+        for file in files:
+            loaded = torch.load(file, weights_only=True)
+            wrapper = WRAPPED.get(file.stem)
+            found = flat(loaded if wrapper is None else loaded[wrapper])
+            checked(file, found, file.name)
+        print(f"{len(files)} of the hostile files are read, and hold the same for PyTorch")
+
 
 def write_fixtures():
     torch.manual_seed(3)
-    short = {
-        name: tensor for name, tensor in views(torch.float16).items() if tensor.dim() < 4
-    }
+    short = {name: tensor for name, tensor in views(torch.float16).items() if tensor.dim() < 4}
     tensors = {
         **of_every_type(),
         **short,

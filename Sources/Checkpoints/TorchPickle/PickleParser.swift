@@ -91,7 +91,7 @@ struct PickleParser {
     case .binFloat:
       stack.append(.float(Double(bitPattern: UInt64(bigEndian: try integer()))))
     case .binUnicode: stack.append(.text(try text(try integer(UInt32.self))))
-    case .shortBinString: stack.append(try string(try integer(UInt8.self)))
+    case .shortBinString: stack.append(.text(try text(try integer(UInt8.self))))
     case .emptySet: stack.append(.emptySet)
     case .emptyList: pushList()
     case .emptyDict: pushDict(isOrdered: false)
@@ -305,19 +305,11 @@ extension PickleParser {
     }
   }
 
-  private mutating func text(_ count: UInt32) throws(Fault) -> String {
+  private mutating func text(_ count: some FixedWidthInteger) throws(Fault) -> String {
     guard let text = String(validating: try run(count), as: UTF8.self) else {
       throw fault("\(operation) holds bytes that are not UTF-8")
     }
     return text
-  }
-
-  /// A string of Python 2: text where it is ASCII.
-  private mutating func string(_ count: UInt8) throws(Fault) -> PickleValue {
-    let bytes = try run(count)
-    guard bytes.allSatisfy({ $0 < 0x80 }), let text = String(validating: bytes, as: UTF8.self)
-    else { return .bytes(Array(bytes)) }
-    return .text(text)
   }
 
   /// A whole number of up to 255 bytes in two's complement.

@@ -9,7 +9,6 @@ enum PickleValue {
   case largeInteger
   case float(Double)
   case text(String)
-  case bytes([UInt8])
   case global(PickleGlobal)
   case emptySet
   case list(Int)
@@ -111,7 +110,6 @@ struct PickleTree {
     case .largeInteger: "an int of more than 64 bits"
     case .float: "a float"
     case .text: "a str"
-    case .bytes: "bytes"
     case .global(let global): global.name
     case .emptySet: "a set"
     case .list: "a list"

@@ -171,13 +171,11 @@ struct TorchTensor {
     switch metadata {
     case .none: return
     case .dict(let index):
-      for (key, value) in tree.dicts[index].entries {
-        guard case .text = key, case .bool(false) = value else {
-          throw .unsupported(
-            "its elements are marked as conjugated or negated. Save tensor.resolve_conj() or"
-              + " tensor.resolve_neg() instead."
-          )
-        }
+      guard tree.dicts[index].entries.isEmpty else {
+        throw .unsupported(
+          "its elements are marked as conjugated or negated. Save tensor.resolve_conj() or"
+            + " tensor.resolve_neg() instead."
+        )
       }
     default: throw .malformed("its metadata is \(tree.kind(of: metadata)); a dict was needed.")
     }

@@ -120,6 +120,7 @@ import Testing
     let origin = fixture("checkpoints/torch-sharded")
     let source = try Checkpoint.open(path: origin)
     #expect(source is ShardedCheckpoint)
+    #expect(try Checkpoint.format(of: origin).name == "pytorch")
     #expect(source.manifest.names == ["float32", "rows", "transposed", "tied"])
     let whole = try TorchReader(Self.saved + ".bin")
     for name in source.manifest.names {

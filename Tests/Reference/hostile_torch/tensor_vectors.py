@@ -91,7 +91,7 @@ def write(add_pickle):
     add_pickle("T05-v2-none", v2())
     add_pickle("T05-v2-metadata-None-ok", v2(*args, NONE))
     add_pickle("T05-v2-metadata-empty-ok", v2(*args, EMPTY_DICT))
-    add_pickle("T05-v2-metadata-false-ok", v2(*args, dic(("conj", FALSE), ("neg", FALSE))))
+    add_pickle("T05-v2-metadata-false", v2(*args, dic(("conj", FALSE), ("neg", FALSE))))
     add_pickle("T05-v2-conj", v2(*args, dic(("conj", TRUE))))
     add_pickle("T05-v2-neg", v2(*args, dic(("neg", TRUE))))
     add_pickle("T05-v2-metadata-list", v2(*args, EMPTY_LIST))
