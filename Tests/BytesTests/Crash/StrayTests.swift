@@ -136,7 +136,7 @@ private func put(_ bytes: [UInt8], at path: String) throws {
         { _ = try AtomicFile("\(folder)/out", expecting: 1 << 62) },
         { _ = try AtomicFolder("\(folder)/out", expecting: 1 << 62) },
       ] as [() throws -> Void] {
-        #expect(try message(in: folder, start)?.wholeMatch(of: expected) != nil)
+        #expect(message(in: folder, start)?.wholeMatch(of: expected) != nil)
         #expect(try names(in: folder) == [])
       }
     }
