@@ -4,7 +4,7 @@
 # make check    everything against independent implementations, on a real model (Python in .venv)
 # make format   format the sources in place
 # make lint     what the formatter and the census would object to
-# make bench    time the prefill of a real model beside PyTorch, in alternating runs
+# make bench    time the prefill of a real model and the conversion of 4 GB beside their peers
 # make docs     build the documentation into .build/docs, warnings as errors
 # make census   lines per room, and the longest files
 
@@ -37,6 +37,7 @@ bench: install models
 	swift build -c release --product karat
 	scripts/python
 	scripts/bench
+	scripts/bench-convert
 
 docs:
 	scripts/docs

@@ -26,6 +26,37 @@ struct WindowOptions: ParsableArguments {
   }
 }
 
+/// In which form an output is written.
+struct FormOptions: ParsableArguments {
+  @Option(help: "The format to write; otherwise the output's name tells it.")
+  var to: OutputFormat?
+
+  func form(of output: String) throws -> ModelForm {
+    try Self.form(of: output, to: to)
+  }
+
+  static func form(of output: String, to format: OutputFormat? = nil) throws -> ModelForm {
+    if let form = ModelForm(path: output, format: format?.format) { return form }
+    throw ValidationError(
+      "'\(output)' ends as files do that cannot be written. Name a folder, or a file that ends in "
+        + ".safetensors, .kcf or .gguf."
+    )
+  }
+}
+
+/// The formats that can be written.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+  case safetensors, kcf, gguf
+
+  var format: CheckpointFormat {
+    switch self {
+    case .safetensors: .safetensors
+    case .kcf: .kcf
+    case .gguf: .gguf
+    }
+  }
+}
+
 /// Where a folder is written, and how.
 struct OutputOptions: ParsableArguments {
   @Option(

@@ -6,6 +6,7 @@ struct RecipeJob {
   let output: String
   let recipe: Recipe
   let command: String
+  let form: ModelForm
   let writer: ModelWriter
   var calibration: String?
   var data: String?
@@ -21,7 +22,7 @@ struct RecipeJob {
 
   func run() throws {
     let terminal = Terminal.standard
-    try writer.checkTarget(output)
+    try writer.checkTarget(output, as: form)
     let loaded = try LoadedModel.open(model)
     let text = try calibration.map { try TextFile($0) }
     var pipeline = Pipeline(recipe, progress: terminal.progress)
@@ -94,6 +95,7 @@ struct RecipeJob {
       object["tokens"] = .number(JSONNumber(tokenCount))
       record.calibration = .object(object)
     }
-    try writer.write(outcome.model, from: loaded, record: record, to: output)
+    let notes = try writer.write(outcome.model, from: loaded, record: record, to: output, as: form)
+    for note in notes { Terminal.standard.message(note) }
   }
 }

@@ -26,28 +26,28 @@ public struct GGUFExport: Sendable {
   /// Checks that a model can be written.
   ///
   /// - Parameters:
-  ///   - files: a model folder, a safetensors file with a config beside it, or a GGUF file.
+  ///   - model: the model, with its config among its companions or apart.
   ///   - type: what matrices are written as; nil for what they are, INT8 codes as Q8_0.
   ///   - tokenizerRule: what becomes of a tokenizer that GGUF cannot say.
   /// - Throws: `CheckpointError`, `ConfigError` or `TokenizerError` that names what has no place.
   package init(
-    _ files: ModelFiles,
+    _ model: ModelContent,
     type: GGUFWeightType? = nil,
     tokenizer tokenizerRule: TokenizerRule = .ifPossible
   ) throws {
-    guard let config = files.config else {
+    guard let config = model.config else {
       throw CheckpointError(
         .missing,
-        file: files.configPath,
+        file: model.configPath,
         "the config that says how the tensors are put together is not there. GGUF cannot be written"
           + " without."
       )
     }
     try self.init(
-      source: files.source,
-      config: Config(config, file: files.configPath),
-      companions: files.companions,
-      path: files.path,
+      source: model.source,
+      config: Config(config, file: model.configPath),
+      companions: model.companions,
+      path: model.path,
       type: type,
       tokenizer: tokenizerRule
     )

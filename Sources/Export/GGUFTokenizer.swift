@@ -46,21 +46,21 @@ struct GGUFTokenizer {
     _ config: JSONObject
   ) throws -> (GGUFVocabulary, [String])? {
     guard let file = companions.file("tokenizer.json") else { return nil }
+    func object(_ file: Companions.File) throws(CheckpointError) -> JSONObject {
+      try ModelFiles.object(try file.content(), in: file.place)
+    }
     var (vocabulary, losses) = try GGUFVocabulary.reading(
-      .object(try ModelFiles.object(in: file)),
-      file: file
+      .object(try object(file)),
+      file: file.place
     )
-    let settings = try companions.file("tokenizer_config.json").map(ModelFiles.object(in:))
+    let settings = try companions.file("tokenizer_config.json").map(object)
     let texts = SpecialTexts(vocabulary, settings ?? JSONObject(), config)
     vocabulary.beginID = vocabulary.beginID ?? texts.id(of: "bos")
     vocabulary.endID = vocabulary.endID ?? texts.id(of: "eos")
     vocabulary.paddingID = texts.id(of: "pad")
     vocabulary.unknownID = vocabulary.unknownID ?? texts.id(of: "unk")
     if let file = companions.file("chat_template.jinja") {
-      let bytes = try CheckpointError.onFiles { () throws(FileError) in
-        try ReadableFile.contents(of: file)
-      }
-      vocabulary.chatTemplate = String(validating: bytes, as: UTF8.self)
+      vocabulary.chatTemplate = String(validating: try file.content(), as: UTF8.self)
     } else if let template = settings?["chat_template"] {
       vocabulary.chatTemplate = template.string ?? template.defaultTemplate
       if template.array?.count ?? 1 > 1 {

@@ -1,4 +1,4 @@
-package import KaratTensors
+public import KaratTensors
 
 /// What a GGUF file's matrices are written as; vectors, such as norms and biases, stay float32.
 public enum GGUFWeightType: String, Sendable, CaseIterable {
@@ -8,7 +8,7 @@ public enum GGUFWeightType: String, Sendable, CaseIterable {
   case q8_0, q4_0, q4_1
 
   /// The element type.
-  package var dtype: DType {
+  public var dtype: DType {
     switch self {
     case .f32: .f32
     case .f16: .f16

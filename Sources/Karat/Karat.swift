@@ -5,6 +5,7 @@
 @_exported public import KaratCheckpoints
 @_exported public import KaratDatasets
 @_exported public import KaratEngine
+@_exported public import KaratExport
 @_exported public import KaratGraphs
 @_exported public import KaratModels
 @_exported public import KaratPasses

@@ -1,3 +1,4 @@
+import Foundation
 public import KaratBytes
 import KaratCheckpoints
 public import KaratTensors
@@ -12,17 +13,51 @@ public struct CheckpointSummary: Sendable {
   public let quantization: JSONValue?
   /// The tensors under the file's own names, types and shapes.
   public let manifest: Manifest
+  /// The digest of all names, types, shapes and contents, the same for the same tensors in any
+  /// format; nil where it was not computed.
+  public let root: SHA256Digest?
 
-  /// Looks at a checkpoint; only names, types and shapes are read.
+  /// When the root is computed, which reads every tensor at 1.5 GB/s and more for each core.
+  public enum RootChoice: Sendable, Hashable {
+    /// Where the checkpoint is small, or carries its root.
+    case whereCheap
+    case always
+    case never
+
+    /// The most bytes of tensors that are read unasked.
+    static let cheapByteCount = 16 << 30
+  }
+
+  /// Looks at a checkpoint; names, types and shapes are read, and contents for the root alone.
   ///
+  /// - Parameters:
+  ///   - path: a file or a model folder.
+  ///   - choice: whether the root is computed. A KCF carries its own, which is given as it is
+  ///     unless the contents are to be read always.
+  ///   - progress: hears how far the root is.
   /// - Throws: `CheckpointError` where it is none or breaks a rule of its format.
-  public init(_ path: String) throws(CheckpointError) {
+  public init(
+    _ path: String,
+    root choice: RootChoice = .never,
+    progress: ProgressReporter = .silent
+  ) throws(CheckpointError) {
     let files = try ModelFiles.open(path)
     format = files.format
     architecture =
       files.config?["architectures"]?.array?.first?.string ?? files.config?["model_type"]?.string
     quantization = files.config?["quantization_config"].flatMap { $0.isNull ? nil : $0 }
-    manifest = try Checkpoint.open(path: path).manifest
+    let source = try Checkpoint.open(path: path)
+    manifest = source.manifest
+    let isCheap = manifest.totalBytes <= RootChoice.cheapByteCount
+    if choice == .always || choice == .whereCheap && isCheap && !(source is ChunkedReader) {
+      root = try ContentRoot.of(
+        source,
+        threads: ProcessInfo.processInfo.activeProcessorCount,
+        progress: progress
+      )
+    } else {
+      root = choice == .never ? nil : (source as? ChunkedReader)?.modelRoot
+    }
   }
 
   /// The elements of all tensors.
@@ -38,6 +73,7 @@ public struct CheckpointSummary: Sendable {
     object["parameters"] = .number(JSONNumber(parameters))
     object["bytes"] = .number(JSONNumber(byteCount))
     object["quantization"] = quantization ?? .null
+    object["root"] = root.map { .string($0.description) } ?? .null
     guard tensors else { return .object(object) }
     object["tensors"] = .array(
       manifest.names.compactMap { name in
@@ -62,6 +98,7 @@ public struct CheckpointSummary: Sendable {
       "bytes          \(byteCount)",
       "quantization   \(quantizationText)",
       "tensors        \(manifest.count): \(typeCounts)",
+      "root           \(root?.description ?? "not computed: --root reads all \(byteCount) bytes")",
     ]
     guard tensors else { return lines.joined(separator: "\n") }
     lines.append("")

@@ -5,27 +5,73 @@ package import KaratTokenizers
 
 /// The files that travel with a model's weights: tokenizer, generation settings, licence.
 public struct Companions: Sendable {
-  /// Files to copy as they are: the name in a model folder, and where they are now.
-  package let files: [(name: String, path: String)]
+  /// A file that travels along.
+  package struct File: Sendable {
+    /// Its path in a model folder, with `/` between its parts.
+    package let name: String
+    /// Where it is now, for messages.
+    package let place: String
+    /// Reads its content.
+    package let content: @Sendable () throws(CheckpointError) -> [UInt8]
+
+    /// What may travel along is read as a whole; weights never are.
+    private static let largestByteCount = 1 << 30
+
+    /// A file of the disk.
+    package init(name: String, at path: String) {
+      self.name = name
+      place = path
+      content = { () throws(CheckpointError) in
+        try CheckpointError.onFiles { () throws(FileError) in
+          try ReadableFile.contents(of: path, limit: Self.largestByteCount)
+        }
+      }
+    }
+
+    /// A file that is attached to a KCF.
+    package init(name: String, attachedTo file: ChunkedReader, path: String) {
+      self.name = name
+      place = "\(path), \(name)"
+      content = { () throws(CheckpointError) in try file.attachment(name) }
+    }
+  }
+
+  /// The files, which are copied as they are.
+  package private(set) var files: [File]
   /// What a GGUF's metadata say of the tokenizer, word for word; empty for a folder.
   package let tokenizerMetadata: [(key: String, value: GGUFValue)]
   private let vocabulary: (content: GGUFVocabulary, file: String)?
 
-  /// The files of a model folder that do not hold weights and that Karat does not write itself.
+  /// The files of a model folder, those in its folders included, that do not hold weights and that
+  /// Karat does not write itself.
   package init(folder: String) throws(CheckpointError) {
-    var files: [(name: String, path: String)] = []
+    files = []
+    tokenizerMetadata = []
+    vocabulary = nil
+    try gather(folder, under: "", depth: 0)
+    files.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
+  private mutating func gather(
+    _ folder: String,
+    under prefix: String,
+    depth: Int
+  ) throws(CheckpointError) {
     let names = try CheckpointError.onFiles { () throws(FileError) in try Folder.names(in: folder) }
-    for name in names.sorted()
+    for name in names
     where !name.hasPrefix(".") && !ModelFiles.isWeight(name)
-      && !["config.json", ModelRecord.fileName].contains(name)
+      && !(depth == 0 && [ModelFiles.configName, ModelRecord.fileName].contains(name))
     {
       let path = Folder.join(folder, name)
       let status = try CheckpointError.onFiles { () throws(FileError) in try FileStatus(of: path) }
-      if status.kind == .file { files.append((name, path)) }
+      switch status.kind {
+      case .file: add(File(name: prefix + name, at: path))
+      // Links may lead in circles; model folders are shallow.
+      case .folder where depth < 3:
+        try gather(path, under: prefix + name + "/", depth: depth + 1)
+      case .folder, .other: break
+      }
     }
-    self.files = files
-    tokenizerMetadata = []
-    vocabulary = nil
   }
 
   /// What a GGUF's metadata amounts to in a model folder.
@@ -34,6 +80,20 @@ public struct Companions: Sendable {
     tokenizerMetadata = metadata.members.filter { $0.key.hasPrefix("tokenizer.") }
     vocabulary = GGUFVocabulary(metadata).map { ($0, file) }
   }
+
+  /// The files that are attached to a KCF.
+  package init(attachedTo file: ChunkedReader, path: String) {
+    files = file.attachments.map(\.name)
+      .filter { ![ModelFiles.configName, ModelRecord.fileName].contains($0) }
+      .map { name in
+        File(name: name, attachedTo: file, path: path)
+      }
+    tokenizerMetadata = []
+    vocabulary = nil
+  }
+
+  /// Adds a file.
+  package mutating func add(_ file: File) { files.append(file) }
 
   /// Files to write: the name in a model folder, and the content.
   ///
@@ -48,7 +108,10 @@ public struct Companions: Sendable {
 
   /// generation_config.json, where there is one.
   package var generationConfig: JSONObject? {
-    file("generation_config.json").flatMap { try? ModelFiles.object(in: $0) }
+    guard let file = file("generation_config.json"), let bytes = try? file.content() else {
+      return nil
+    }
+    return try? ModelFiles.object(bytes, in: file.place)
   }
 
   /// The tokenizer of the model at a path.
@@ -62,12 +125,9 @@ public struct Companions: Sendable {
           + "beside its weights."
       )
     }
-    let bytes = try CheckpointError.onFiles { () throws(FileError) in
-      try ReadableFile.contents(of: file)
-    }
-    return try Tokenizer(json: bytes, file: file)
+    return try Tokenizer(json: try file.content(), file: file.place)
   }
 
-  /// Where a file of that name is, or nil where there is none.
-  package func file(_ name: String) -> String? { files.first { $0.name == name }?.path }
+  /// The file of that name, or nil where there is none.
+  package func file(_ name: String) -> File? { files.first { $0.name == name } }
 }

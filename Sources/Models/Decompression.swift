@@ -14,15 +14,17 @@ extension TensorSource {
   /// - Parameters:
   ///   - config: the model's config.json, which gives the extents of a block.
   ///   - file: the checkpoint's name in messages.
+  ///   - keepsIntegers: whether INT8 codes stay what they are, scales and all.
   /// - Throws: `CheckpointError` where scales are missing or do not fit their weight.
   package func decompressed(
     config: JSONObject?,
-    file: String
+    file: String,
+    keepsIntegers: Bool = false
   ) throws(CheckpointError) -> any TensorSource {
     let scaling = ScaleLayout(config: config, file: file)
     var changes: [TensorName: DerivedTensor] = [:]
     var removed: Set<TensorName> = []
-    for name in manifest.names {
+    for name in manifest.names where !(keepsIntegers && manifest[name]?.dtype == .i8) {
       guard let scale = try scaling.scale(of: name, in: manifest) else { continue }
       removed.insert(scale.name)
       if let module = name.module(of: "weight") {

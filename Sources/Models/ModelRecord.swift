@@ -38,7 +38,7 @@ public struct ModelRecord: Sendable {
   ///   - files: the names in the record, and where the files are.
   ///   - isHashed: whether the contents are read for their SHA-256, at about 1.5 GB/s for each core.
   /// - Throws: `FileError` where one cannot be read.
-  static func entries(
+  package static func entries(
     _ files: [(name: String, path: String)],
     isHashed: Bool
   ) throws(FileError) -> [JSONValue] {
@@ -71,7 +71,7 @@ public struct ModelRecord: Sendable {
     return .object(object)
   }
 
-  func json(inputs: [JSONValue], outputs: [JSONValue]) -> JSONValue {
+  package func json(inputs: [JSONValue], outputs: [JSONValue]) -> JSONValue {
     var object = JSONObject()
     object["karat"] = .string(Self.toolVersion)
     object["command"] = .string(command)

@@ -18,7 +18,7 @@ import Testing
     as type: GGUFWeightType? = nil,
     to output: String
   ) throws -> GGUFExport {
-    let export = try GGUFExport(try ModelFiles.open(path), type: type)
+    let export = try GGUFExport(ModelContent(try ModelFiles.open(path)), type: type)
     try export.write(to: output)
     return export
   }
@@ -259,7 +259,8 @@ import Testing
   @Test func aTokenizerCanBeRequired() throws {
     #expect(
       message(in: fixture("alice")) {
-        _ = try GGUFExport(ModelFiles.open(fixture("alice")), tokenizer: .required)
+        _ = try GGUFExport(
+          ModelContent(ModelFiles.open(fixture("alice"))), tokenizer: .required)
       } == "tokenizer.json, 'normalizer': GGUF has no place for one other than NFC."
     )
   }

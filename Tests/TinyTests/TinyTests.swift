@@ -109,7 +109,7 @@ import Testing
     try inTemporaryFolder { folder in
       // Convert: a checkpoint flows from file to file, one tensor at a time.
       try Conversion(fixture("alice"), dtype: .f32)
-        .writeFolder(folder + "/float", ModelWriter())
+        .write(folder + "/float", as: .folder, ModelWriter())
       let float = try LoadedModel.open(folder + "/float")
 
       // Quantize: a recipe is passes in order, each a model in and a model out.

@@ -127,7 +127,7 @@ public struct AtomicFile: ~Copyable {
     switch destination {
     case .target(let target, true, _): try fileSystem.move(path, replacing: target)
     case .target(let target, false, _): try fileSystem.move(path, to: target)
-    case .hiddenFolder: break
+    case .hiddenFolder: try fileSystem.flushFolder(Folder.containing(path), onTheWayTo: target)
     }
     isDone = true
   }

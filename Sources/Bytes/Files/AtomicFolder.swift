@@ -81,7 +81,7 @@ public struct AtomicFolder: ~Copyable {
 
   /// Starts a file in the folder.
   ///
-  /// - Parameter name: its name, without folders.
+  /// - Parameter name: its name; folders in it, set off by `/`, are made where they are not there.
   /// - Returns: the file; commit it before the folder. Errors name it as it will be named then.
   /// - Throws: `FileError` where it exists already or cannot be created.
   public func file(_ name: String) throws(FileError) -> AtomicFile {
@@ -90,7 +90,13 @@ public struct AtomicFolder: ~Copyable {
 
   /// Starts a file in the folder that holds back as many bytes at most, to write them together.
   package func file(_ name: String, bufferSize: Int) throws(FileError) -> AtomicFile {
-    try AtomicFile(
+    var folder = path
+    for part in name.split(separator: "/").dropLast() {
+      let outer = folder
+      folder = Folder.join(outer, String(part))
+      try fileSystem.makeFolder(folder, in: outer, onTheWayTo: paths.target)
+    }
+    return try AtomicFile(
       inHiddenFolder: Folder.join(path, name),
       onTheWayTo: Folder.join(paths.target, name),
       bufferSize: bufferSize,
@@ -144,6 +150,20 @@ extension FileSystem {
       )
     }
     return true
+  }
+
+  /// Makes a folder where there is none, and flushes its name.
+  fileprivate func makeFolder(
+    _ path: String,
+    in outer: String,
+    onTheWayTo target: String
+  ) throws(FileError) {
+    do throws(FileError) {
+      try SystemCall.check(target, .create) { () throws(Errno) in try makeFolder(path) }
+    } catch  where error.errno == EEXIST {
+      return
+    }
+    try flushFolder(outer, onTheWayTo: target)
   }
 
   /// Moves a hidden folder to the target, and the folder that is there to the hidden path, and

@@ -7,64 +7,65 @@ struct ConvertCommand: ParsableCommand {
     abstract: "Write a checkpoint in another format or number type."
   )
 
-  @Argument(help: "A model folder, a .safetensors file or a .gguf file.")
+  @Argument(help: "A model folder, or a file: .safetensors, .gguf, .kcf, or .bin of PyTorch.")
   var input: String
 
-  @Argument(help: "What to write: a folder, or a file that ends in .safetensors.")
+  @Argument(help: "What to write: a folder, or a file: .safetensors, .kcf or .gguf.")
   var output: String
 
-  @Option(help: "The format to write: safetensors.")
-  var to: OutputFormat?
+  @Option(help: "The type of floating-point tensors; GGUF can have its blocks too, such as q8_0.")
+  var dtype: NumberType?
 
-  @Option(help: "The type of floating-point tensors: f32, f16 or bf16.")
-  var dtype: FloatType?
+  @Option(help: "With a KCF, a checkpoint of which only the differences are stored.")
+  var base: String?
 
+  @OptionGroup var form: FormOptions
   @OptionGroup var options: OutputOptions
 
-  private var isFile: Bool { output.hasSuffix(".safetensors") }
+  /// The form of the output, its blocks included.
+  private var chosenForm: ModelForm {
+    get throws {
+      let form = try form.form(of: output)
+      if case .gguf = form { return .gguf(dtype?.type) }
+      return form
+    }
+  }
 
   func validate() throws {
-    let others = [".gguf", ".kcf", ".bin", ".pt", ".pth"].filter { output.hasSuffix($0) }
-    if let ending = others.first, to == nil {
-      throw ValidationError(
-        "'\(output)' ends in \(ending), which cannot be written. Name a folder, or a file that ends "
-          + "in .safetensors."
-      )
-    }
-    if isFile, options.shardSize != nil {
+    let form = try chosenForm
+    if form != .folder, options.shardSize != nil {
       throw ValidationError("--shard-size splits a folder; '\(output)' is a single file.")
+    }
+    if form != .kcf, base != nil {
+      throw ValidationError("--base goes with a KCF; '\(output)' is none. Name it *.kcf.")
+    }
+    if let dtype, dtype.dtype.isQuantizedBlock, form != .gguf(dtype.type) {
+      throw ValidationError(
+        "--dtype \(dtype.type.rawValue) is a type of GGUF's; '\(output)' is none. Name it *.gguf, or take "
+          + "f32, f16 or bf16."
+      )
     }
   }
 
   func run() throws {
-    let terminal = Terminal.standard
-    let conversion = try Conversion(input, dtype: dtype?.dtype)
-    if isFile {
-      try conversion.writeFile(output, replacing: options.force, progress: terminal.progress)
-    } else {
-      try conversion.writeFolder(
-        output,
-        options.writer
-      )
-    }
-    terminal.message("Wrote \(output).")
+    var writer = options.writer
+    if let base { writer.base = try ChunkedWriter.Base(at: base, from: output) }
+    let notes = try Conversion(input, dtype: dtype?.dtype)
+      .write(output, as: try chosenForm, writer)
+    for note in notes { Terminal.standard.message(note) }
+    Terminal.standard.message("Wrote \(output).")
   }
 }
 
-/// The formats that can be written.
-enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
-  case safetensors
-}
+/// A number type by its name.
+struct NumberType: ExpressibleByArgument {
+  let type: GGUFWeightType
+  var dtype: DType { type.dtype }
 
-/// The types that floating-point tensors can be cast to.
-enum FloatType: String, ExpressibleByArgument, CaseIterable {
-  case f32, f16, bf16
+  static var allValueStrings: [String] { GGUFWeightType.allCases.map(\.rawValue) }
 
-  var dtype: DType {
-    switch self {
-    case .f32: .f32
-    case .f16: .f16
-    case .bf16: .bf16
-    }
+  init?(argument: String) {
+    guard let type = GGUFWeightType(rawValue: argument) else { return nil }
+    self.type = type
   }
 }

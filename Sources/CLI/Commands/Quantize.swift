@@ -33,14 +33,18 @@ struct QuantizeCommand: ParsableCommand {
   @Option(help: "A held-out text to verify on.")
   var data: String?
 
-  @Option(help: "The format to write: safetensors.")
-  var to: OutputFormat?
-
+  @OptionGroup var form: FormOptions
   @OptionGroup var windows: WindowOptions
   @OptionGroup var options: OutputOptions
   @OptionGroup var resources: RunOptions
 
   func validate() throws {
+    guard try form.form(of: output) != .safetensors else {
+      throw ValidationError(
+        "'\(output)' would hold the codes alone, and nothing would say what they mean. Name a folder "
+          + "or a .kcf file."
+      )
+    }
     if preset != nil, recipe != nil {
       throw ValidationError("--preset and --recipe name two recipes; give one of them.")
     }
@@ -58,6 +62,7 @@ struct QuantizeCommand: ParsableCommand {
       output: output,
       recipe: try chosenRecipe(),
       command: "quantize",
+      form: try form.form(of: output),
       writer: options.writer
     )
     job.calibration = calibration
@@ -108,6 +113,7 @@ struct RunCommand: ParsableCommand {
       output: output,
       recipe: parsed,
       command: "run",
+      form: try FormOptions.form(of: output),
       writer: options.writer
     )
     job.calibration = parsed.files.calibration
