@@ -21,7 +21,7 @@ public enum ModelForm: Sendable, Hashable {
   /// - Returns: nil where the path ends as files of another format do, which cannot be written.
   public init?(path: String, format: CheckpointFormat?) {
     let ending = CheckpointFormat.all.first { format in
-      path.hasSuffix(".\(format.fileExtension)")
+      format.fileExtensions.contains { path.hasSuffix(".\($0)") }
     }
     guard let name = (format ?? ending)?.name else {
       self = .folder

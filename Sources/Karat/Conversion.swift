@@ -34,6 +34,7 @@ public struct Conversion: Sendable {
   ///   - writer: how it is written.
   /// - Returns: what the reader of the result should know: what the form could not hold.
   /// - Throws: `CheckpointError` where codes lack their scales, and as `ModelWriter` does.
+  @discardableResult
   public func write(
     _ output: String,
     as form: ModelForm = .folder,

@@ -45,7 +45,7 @@ import Testing
       }
       // Once more by way of a folder.
       try Conversion("\(folder)/again.gguf", dtype: nil)
-        .writeFolder("\(folder)/hf", ModelWriter())
+        .write("\(folder)/hf", ModelWriter())
       try export("\(folder)/hf", to: "\(folder)/hf.gguf")
       try expectSameTensors(GGUFReader("\(folder)/hf.gguf"), after)
     }

@@ -91,7 +91,7 @@ import Testing
       #expect(opened.model.graph == model.graph)
       #expect(try logits(opened.model).isIdentical(to: try logits(model)))
       // The same through shards, and after a conversion of the quantized folder.
-      try Conversion(path, dtype: nil).writeFolder(
+      try Conversion(path, dtype: nil).write(
         folder + "/shards",
         ModelWriter(shardSize: 200_000)
       )

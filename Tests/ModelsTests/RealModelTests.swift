@@ -11,7 +11,7 @@ struct RealModelConversion {
   @Test func aGGUFBecomesAFolderWithItsTokenizer() throws {
     let file = (models ?? ".") + "/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     try inTemporaryFolder { folder in
-      try Conversion(file, dtype: .f32).writeFolder(folder + "/m", ModelWriter())
+      try Conversion(file, dtype: .f32).write(folder + "/m", ModelWriter())
       let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/m").sorted()
       #expect(
         names == [
