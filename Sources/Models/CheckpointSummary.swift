@@ -26,6 +26,8 @@ public struct CheckpointSummary: Sendable {
 
     /// The most bytes of tensors that are read unasked.
     static let cheapByteCount = 16 << 30
+    /// The most bytes of which nobody wants to hear how far they are.
+    static let quickByteCount = 1 << 30
   }
 
   /// Looks at a checkpoint; names, types and shapes are read, and contents for the root alone.
@@ -53,7 +55,7 @@ public struct CheckpointSummary: Sendable {
       root = try ContentRoot.of(
         source,
         threads: ProcessInfo.processInfo.activeProcessorCount,
-        progress: progress
+        progress: manifest.totalBytes > RootChoice.quickByteCount ? progress : .silent
       )
     } else {
       root = choice == .never ? nil : (source as? ChunkedReader)?.modelRoot

@@ -14,7 +14,7 @@ extension Command {
         let json = try JSONValue.parse([UInt8](outcome.output.utf8))
         #expect(
           json.object?.members.map(\.key) == [
-            "format", "architecture", "parameters", "bytes", "quantization", "tensors",
+            "format", "architecture", "parameters", "bytes", "quantization", "root", "tensors",
           ]
         )
         #expect(json["format"]?.string == "safetensors")
