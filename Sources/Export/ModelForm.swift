@@ -15,10 +15,11 @@ public enum ModelForm: Sendable, Hashable {
 
   /// The form of an output, told by its format, or else by how its path ends.
   ///
+  /// There is none where the path ends as files of a format do that cannot be written.
+  ///
   /// - Parameters:
   ///   - path: where it goes.
   ///   - format: the format that was asked for, or nil where the path is to tell.
-  /// - Returns: nil where the path ends as files of another format do, which cannot be written.
   public init?(path: String, format: CheckpointFormat?) {
     let ending = CheckpointFormat.all.first { format in
       format.fileExtensions.contains { path.hasSuffix(".\($0)") }

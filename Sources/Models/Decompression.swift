@@ -15,6 +15,7 @@ extension TensorSource {
   ///   - config: the model's config.json, which gives the extents of a block.
   ///   - file: the checkpoint's name in messages.
   ///   - keepsIntegers: whether INT8 codes stay what they are, scales and all.
+  /// - Returns: a source of numbers.
   /// - Throws: `CheckpointError` where scales are missing or do not fit their weight.
   package func decompressed(
     config: JSONObject?,

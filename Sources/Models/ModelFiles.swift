@@ -26,6 +26,7 @@ package struct ModelFiles: Sendable {
   /// - Parameters:
   ///   - path: the file or folder.
   ///   - base: what the tensors of a KCF are differences from; nil where its own word is good.
+  /// - Returns: what lies there, its tensors not read yet.
   /// - Throws: `CheckpointError` where it is no checkpoint or breaks a rule of its format.
   package static func open(
     _ path: String,

@@ -37,6 +37,7 @@ public struct ModelRecord: Sendable {
   /// - Parameters:
   ///   - files: the names in the record, and where the files are.
   ///   - isHashed: whether the contents are read for their SHA-256, at about 1.5 GB/s for each core.
+  /// - Returns: an entry for each file, in their order.
   /// - Throws: `FileError` where one cannot be read.
   package static func entries(
     _ files: [(name: String, path: String)],

@@ -147,8 +147,10 @@ private final class Relay: Sendable {
 }
 
 extension TensorInfo {
-  /// Cuts the elements into runs of about so many bytes: whole rows of the innermost dimension, or
-  /// parts of a row that is longer. A tensor without elements is one run of none.
+  /// Cuts the elements into runs of about so many bytes.
+  ///
+  /// A run is some whole rows of the innermost dimension, or a part of a row that is longer. A tensor
+  /// without elements is one run of none.
   package func runs(ofBytes size: Int) -> [Range<Int>] {
     let count = shape.elementCount
     let wanted = max(size / dtype.block.bytes, 1)

@@ -260,7 +260,9 @@ import Testing
     #expect(
       message(in: fixture("alice")) {
         _ = try GGUFExport(
-          ModelContent(ModelFiles.open(fixture("alice"))), tokenizer: .required)
+          ModelContent(ModelFiles.open(fixture("alice"))),
+          tokenizer: .required
+        )
       } == "tokenizer.json, 'normalizer': GGUF has no place for one other than NFC."
     )
   }

@@ -61,7 +61,8 @@ import Testing
     let decoded = try blocks(scales: scales).decompressed(config: config(blocks2), file: "a")
     let found = try decoded.tensor("w").elements(as: Float.self)
     #expect(found[0] == 1 && found[2] == 8 && found[4] == 0.5)
-    #expect(found[10] == 0x1p-125 && found[12] == 0x1p127 && found[13] == .infinity && found[14].isNaN)
+    #expect(found[10] == 0x1p-125 && found[12] == 0x1p127)
+    #expect(found[13] == .infinity && found[14].isNaN)
   }
 
   @Test func scalesThatDoNotFitAreRefused() throws {

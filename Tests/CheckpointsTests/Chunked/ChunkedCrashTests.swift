@@ -19,7 +19,9 @@ import Testing
     return MemorySource(tensors)
   }
 
-  private static func writer(_ fileSystem: SimulatedFileSystem, replacing: Bool = true) -> ChunkedWriter {
+  private static func writer(_ fileSystem: SimulatedFileSystem, replacing: Bool = true)
+    -> ChunkedWriter
+  {
     var writer = ChunkedWriter(replacing: replacing, threads: 1)
     writer.fileSystem = fileSystem
     return writer
@@ -32,7 +34,10 @@ import Testing
   ) throws -> CrashWorkload.Content? {
     guard let bytes = fileSystem.contents(target) else { return nil }
     let reader = try ChunkedReader(
-      CheckpointFile(bytes, named: target), base: base, recovery: .lastCommit)
+      CheckpointFile(bytes, named: target),
+      base: base,
+      recovery: .lastCommit
+    )
     var content: CrashWorkload.Content = [:]
     for name in reader.manifest.names {
       content[name.text] = try reader.tensor(name).withBytes { Array($0) }
@@ -75,7 +80,12 @@ import Testing
       }
       let append: @Sendable (SimulatedFileSystem) throws -> Void = { fileSystem in
         try writer(fileSystem).append(
-          new, attachments: attachments, removing: ["a"], to: target, recovery: .lastCommit)
+          new,
+          attachments: attachments,
+          removing: ["a"],
+          to: target,
+          recovery: .lastCommit
+        )
       }
       return [
         workload("kcf new \(count)", prepare: { _ in }, run: write),
@@ -102,7 +112,10 @@ import Testing
           "kcf resume \(count)",
           prepare: { fileSystem in
             let whole = try chunked(new, attachments: attachments)
-            fileSystem.put(Array(whole[..<(whole.count / 2)]), at: "work/.model.kcf.resumable.partial")
+            fileSystem.put(
+              Array(whole[..<(whole.count / 2)]),
+              at: "work/.model.kcf.resumable.partial"
+            )
           },
           run: write
         ),
@@ -136,7 +149,8 @@ import Testing
 
   @Test func failingCallsLeaveTheOldOrTheNew() throws {
     var check = CrashCheck(seed: 42, samples: 0)
-    for workload in Self.workloads.enumerated().filter({ runsLong || $0.offset < 8 }).map(\.element) {
+    for workload in Self.workloads.enumerated().filter({ runsLong || $0.offset < 8 }).map(\.element)
+    {
       try check.checkFailingCalls(workload, errorNumbers: [EIO, ENOSPC, EINTR])
     }
     #expect(check.failures == [])
