@@ -92,17 +92,4 @@ extension ChunkedIndex {
   private func isSame(_ one: Int, _ other: Int) -> Bool {
     withEntryBytes(one) { left in withEntryBytes(other) { right in left.elementsEqual(right) } }
   }
-
-  /// The model root, which follows from the entries.
-  func root() -> SHA256Digest {
-    ContentRoot.checkpoint(
-      manifest.names.lazy.compactMap { name in
-        guard let info = manifest[name], let entries = entries(of: name) else { return nil }
-        let leaves = entries.lazy.map { number in
-          withEntryBytes(number) { SHA256Digest(bytes: Array($0[32..<64])) }
-        }
-        return (name, info, ContentRoot.tensor(leaves))
-      }
-    )
-  }
 }

@@ -20,10 +20,10 @@ struct ChunkedIndex: Sendable {
   /// How many entries there are.
   let entryCount: Int
 
-  /// The number of each tensor's first entry.
-  private let firstEntries: [TensorName: Int]
-  /// The number of each attachment's first entry.
-  private let firstAttachmentEntries: [Int]
+  /// Types and shapes in the order of the names: to look up a million names takes seconds.
+  private let infos: [TensorInfo]
+  /// The number of the first entry of each tensor, then of each attachment, then of none.
+  private let firstEntries: [Int]
   /// The index as it is in the file.
   private let bytes: [UInt8]
 
@@ -31,25 +31,22 @@ struct ChunkedIndex: Sendable {
     trailer: ChunkedTrailer,
     bytes: [UInt8],
     texts: ChunkedTexts,
+    infos: [TensorInfo],
     entryCount: Int
   ) {
     self.trailer = trailer
     self.bytes = bytes
+    self.infos = infos
+    self.entryCount = entryCount
     manifest = texts.manifest
     attachments = texts.attachments
     base = texts.base
-    self.entryCount = entryCount
-    var first = 0
-    var firstEntries = Dictionary<TensorName, Int>(minimumCapacity: manifest.count)
-    for name in manifest.names {
-      firstEntries[name] = first
-      first += ChunkedFormat.chunkCount(manifest[name]?.byteCount ?? 0)
+    var firstEntries = [0]
+    firstEntries.reserveCapacity(infos.count + attachments.count + 1)
+    for byteCount in infos.map({ $0.byteCount ?? 0 }) + attachments.map(\.byteCount) {
+      firstEntries.append((firstEntries.last ?? 0) + ChunkedFormat.chunkCount(byteCount))
     }
     self.firstEntries = firstEntries
-    firstAttachmentEntries = attachments.map { attachment in
-      defer { first += ChunkedFormat.chunkCount(attachment.byteCount) }
-      return first
-    }
   }
 
   /// Lends the 64 bytes of an entry.
@@ -75,14 +72,12 @@ struct ChunkedIndex: Sendable {
 
   /// The numbers of a tensor's entries.
   func entries(of name: TensorName) -> Range<Int>? {
-    guard let first = firstEntries[name], let info = manifest[name] else { return nil }
-    return first..<first + ChunkedFormat.chunkCount(info.byteCount ?? 0)
+    manifest.place(of: name).map { firstEntries[$0]..<firstEntries[$0 + 1] }
   }
 
   /// The numbers of an attachment's entries.
   func entries(ofAttachment number: Int) -> Range<Int> {
-    let first = firstAttachmentEntries[number]
-    return first..<first + ChunkedFormat.chunkCount(attachments[number].byteCount)
+    firstEntries[infos.count + number]..<firstEntries[infos.count + number + 1]
   }
 
   /// The lengths of all chunks, in the order of the entries, with what they belong to.
@@ -96,8 +91,22 @@ struct ChunkedIndex: Sendable {
         entry += 1
       }
     }
-    for name in manifest.names { try visit(.tensor(name), manifest[name]?.byteCount ?? 0) }
+    for (name, info) in zip(manifest.names, infos) {
+      try visit(.tensor(name), info.byteCount ?? 0)
+    }
     for attachment in attachments { try visit(.attachment(attachment.name), attachment.byteCount) }
+  }
+
+  /// The model root, which follows from the entries.
+  func root() -> SHA256Digest {
+    ContentRoot.checkpoint(
+      manifest.names.indices.lazy.map { place in
+        let leaves = (firstEntries[place]..<firstEntries[place + 1]).lazy.map { number in
+          withEntryBytes(number) { SHA256Digest(bytes: Array($0[32..<64])) }
+        }
+        return (manifest.names[place], infos[place], ContentRoot.tensor(leaves))
+      }
+    )
   }
 
   /// What a chunk belongs to.

@@ -25,7 +25,7 @@ struct ChunkedIndexParser {
     _ trailer: ChunkedTrailer,
     of path: String
   ) throws(CheckpointError) -> ChunkedIndex {
-    let (counts, texts) = try bytes.span.withUnsafeBytes { buffer throws(CheckpointError) in
+    let (counts, texts, infos) = try bytes.span.withUnsafeBytes { buffer throws(CheckpointError) in
       var parser = ChunkedIndexParser(
         path: path,
         trailer: trailer,
@@ -38,24 +38,32 @@ struct ChunkedIndexParser {
       trailer: trailer,
       bytes: bytes,
       texts: texts,
+      infos: infos,
       entryCount: counts.entries
     )
     try index.checkEntries(file: path)
     return index
   }
 
-  private mutating func parse() throws(CheckpointError) -> (Counts, ChunkedTexts) {
+  private mutating func parse() throws(CheckpointError) -> (Counts, ChunkedTexts, [TensorInfo]) {
     let counts = try head()
     _ = try run(counts.entries * ChunkEntry.byteCount, "the entries")
-    var texts = ChunkedTexts(manifest: Manifest())
-    texts.manifest.reserveCapacity(counts.tensors)
+    var names: [TensorName] = []
+    var infos: [TensorInfo] = []
+    names.reserveCapacity(counts.tensors)
+    infos.reserveCapacity(counts.tensors)
     var needed = 0
     for _ in 0..<counts.tensors {
       let (name, info) = try tensor()
-      guard texts.manifest.set(name, info) else {
-        throw malformed(tensor: name, "it is there twice.")
-      }
+      names.append(name)
+      infos.append(info)
       needed = try sum(needed, ChunkedFormat.chunkCount(info.byteCount ?? 0), counts.entries)
+    }
+    var texts: ChunkedTexts
+    do throws(Manifest.Duplicate) {
+      texts = ChunkedTexts(manifest: try Manifest(names, infos))
+    } catch {
+      throw malformed(tensor: error.name, "it is there twice.")
     }
     for _ in 0..<counts.attachments {
       let attachment = try attachment(after: texts.attachments.last?.name)
@@ -80,7 +88,7 @@ struct ChunkedIndexParser {
     guard padding.count < ChunkedFormat.alignment, ChunkedFormat.isZero(padding) else {
       throw malformed("its last \(padding.count) bytes are no padding of zeros.")
     }
-    return (counts, texts)
+    return (counts, texts, infos)
   }
 
   private mutating func head() throws(CheckpointError) -> Counts {

@@ -23,7 +23,8 @@ struct ChunkedOpener {
   /// Finds the trailer that counts.
   func lastTrailer(_ recovery: ChunkedReader.Recovery) throws(CheckpointError) -> ChunkedTrailer {
     let offset = file.byteCount - ChunkedTrailer.byteCount
-    if offset >= ChunkedHead.byteCount, offset % ChunkedFormat.alignment == 0 {
+    let isPlace = offset >= ChunkedHead.byteCount && offset % ChunkedFormat.alignment == 0
+    if recovery == .refused, isPlace {
       let bytes = try file.bytes(offset..<file.byteCount)
       if ChunkedTrailer.isPlausible(bytes[...], at: offset) {
         return try ChunkedTrailer(bytes, at: offset, of: file.path)

@@ -84,6 +84,21 @@ import Testing
     }
   }
 
+  @Test func aDamagedLastCommitIsRefusedAndTheOneBeforeRecovered() throws {
+    let first = Self.source(8, ["a"], count: 1000)
+    try inTemporaryFolder { folder in
+      let path = folder + "/model.kcf"
+      try ChunkedWriter().write(first, to: path)
+      try ChunkedWriter().append(Self.source(9, ["b"], count: 1000), to: path)
+      var bytes = try read(path)
+      bytes[bytes.count - 200] ^= 1
+      try write(bytes, to: path)
+      let error = #expect(throws: CheckpointError.self) { _ = try ChunkedReader(path) }
+      #expect(error?.message.contains("does not have the digest that its trailer says") == true)
+      try expectSameTensors(try ChunkedReader(path, recovery: .lastCommit), first)
+    }
+  }
+
   @Test func anAppendThatThrowsLeavesTheFileAsItWas() throws {
     struct Broken: TensorSource {
       let manifest = MemorySource(["z": Tensor([1], shape: [])]).manifest
