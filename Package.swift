@@ -59,7 +59,8 @@ let package = Package(
     room("Bytes", ["CKernels", "CZstd", .product(name: "Crypto", package: "swift-crypto")]),
     room("Tensors"),
     room("Checkpoints", ["CKernels", "KaratBytes", "KaratTensors"]),
-    room("Tokenizers", ["KaratBytes"]),
+    room("Patterns", ["KaratTensors"]),
+    room("Tokenizers", ["KaratBytes", "KaratPatterns"]),
     room(
       "Kernels",
       [
@@ -73,7 +74,7 @@ let package = Package(
       "Models",
       [
         "KaratArchitectures", "KaratBytes", "KaratCheckpoints", "KaratGraphs", "KaratKernels",
-        "KaratTensors", "KaratTokenizers",
+        "KaratPatterns", "KaratTensors", "KaratTokenizers",
       ]
     ),
     room(
@@ -88,8 +89,8 @@ let package = Package(
     room(
       "Passes",
       [
-        "KaratBytes", "KaratDatasets", "KaratEngine", "KaratGraphs", "KaratKernels", "KaratTensors",
-        "Yams",
+        "KaratBytes", "KaratDatasets", "KaratEngine", "KaratGraphs", "KaratKernels",
+        "KaratPatterns", "KaratTensors", "Yams",
       ]
     ),
     room(
@@ -102,9 +103,8 @@ let package = Package(
       "Karat",
       [
         "KaratArchitectures", "KaratBytes", "KaratCheckpoints", "KaratDatasets", "KaratEngine",
-        "KaratExport", "KaratGraphs", "KaratModels", "KaratPasses", "KaratTensors",
-        "KaratTokenizers",
-        "KaratVerification",
+        "KaratExport", "KaratGraphs", "KaratModels", "KaratPasses", "KaratPatterns",
+        "KaratTensors", "KaratTokenizers", "KaratVerification",
       ]
     ),
     .executableTarget(
@@ -158,6 +158,7 @@ let package = Package(
         "KaratTestSupport", "KaratTokenizers",
       ]
     ),
+    tests("Patterns", ["KaratPatterns", "KaratTensors"]),
     tests("Tokenizers", ["KaratBytes", "KaratTokenizers"]),
     tests("Kernels", ["CKernels", "KaratKernels", "KaratTensors"]),
   ]

@@ -9,6 +9,7 @@
 @_exported public import KaratGraphs
 @_exported public import KaratModels
 @_exported public import KaratPasses
+@_exported public import KaratPatterns
 @_exported public import KaratTensors
 @_exported public import KaratTokenizers
 @_exported public import KaratVerification

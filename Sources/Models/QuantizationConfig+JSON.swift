@@ -1,5 +1,6 @@
 package import KaratArchitectures
 package import KaratBytes
+import KaratPatterns
 import KaratTensors
 
 extension QuantizationConfig {

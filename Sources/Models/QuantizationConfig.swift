@@ -1,5 +1,6 @@
 package import KaratGraphs
 import KaratKernels
+package import KaratPatterns
 package import KaratTensors
 
 /// The `quantization_config` of a model's config.json, as compressed-tensors defines it.

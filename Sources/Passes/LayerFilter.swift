@@ -1,4 +1,5 @@
 package import KaratGraphs
+public import KaratPatterns
 public import KaratTensors
 
 /// Which linear layers passes leave alone: exact names of modules, or `re:` and a regular

@@ -1,3 +1,5 @@
+import KaratPatterns
+
 /// All added tokens of a tokenizer and how they cut a text.
 struct AddedTokens: Sendable {
   let tokens: [AddedToken]

@@ -1,3 +1,5 @@
+import KaratPatterns
+
 /// Finds the longest of many texts that begins at a place.
 struct TokenTrie: Sendable {
   /// Bounds the time for one place.

@@ -1,4 +1,5 @@
 import KaratBytes
+import KaratPatterns
 
 /// What a component looks for in a text: a literal text or a regular expression.
 enum TextPattern: Sendable {

@@ -1,7 +1,7 @@
 /// A set of Unicode scalars as the sorted bounds of its ranges.
 ///
 /// `bounds` holds lower, upper, lower, upper…; a lower bound belongs to the set, an upper does not.
-struct ScalarSet: Sendable, Hashable {
+package struct ScalarSet: Sendable, Hashable {
   private(set) var bounds: [UInt32] = []
 
   static let limit: UInt32 = 0x11_0000
@@ -57,7 +57,7 @@ struct ScalarSet: Sendable, Hashable {
     inverted.union(other.inverted).inverted
   }
 
-  func contains(_ scalar: UInt32) -> Bool {
+  package func contains(_ scalar: UInt32) -> Bool {
     var low = 0
     var high = bounds.count
     while low < high {

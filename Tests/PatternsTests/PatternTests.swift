@@ -1,4 +1,4 @@
-import KaratTokenizers
+import KaratPatterns
 import Testing
 
 struct PatternTests {

@@ -29,12 +29,31 @@ package struct Pattern: Sendable {
     forEachMatch(text, bytes.count, body)
   }
 
+  /// Whether there is a match that begins with the text's first byte.
+  package func matchesStart(of text: [UInt8]) -> Bool {
+    // One byte more, so that an empty text has an address too; no match reads it.
+    (text + [0]).withUnsafeBufferPointer { bytes in
+      guard let start = bytes.baseAddress else { return false }
+      let isFound = program.withUnsafeText(start, text.count) { text in
+        var matcher = BacktrackingMatcher(text, budget: stepsPerByte * (text.count + 100))
+        switch matcher.match(from: 0, at: 0) {
+        case .end: return true
+        case .noMatch: return false
+        case .overBudget:
+          var memoized = MemoizedMatcher(text)
+          return memoized.match(startingAt: 0) != nil
+        }
+      }
+      return isFound ?? false
+    }
+  }
+
   private func forEachMatch(
     _ text: UnsafePointer<UInt8>,
     _ count: Int,
     _ body: (_ start: Int, _ end: Int) -> Void
   ) {
-    program.withUnsafeText(text, count) { text in
+    _ = program.withUnsafeText(text, count) { text in
       var matcher = BacktrackingMatcher(text, budget: stepsPerByte * (count + 100))
       var memoized: MemoizedMatcher?
       func end(at position: Int) -> Int? {
@@ -69,11 +88,11 @@ package struct Pattern: Sendable {
 }
 
 extension PatternProgram {
-  fileprivate func withUnsafeText(
+  fileprivate func withUnsafeText<Result>(
     _ text: UnsafePointer<UInt8>,
     _ count: Int,
-    _ body: (PatternText) -> Void
-  ) {
+    _ body: (PatternText) -> Result
+  ) -> Result? {
     code.withUnsafeBufferPointer { code in
       sets.withUnsafeBufferPointer { sets in
         bitmaps.withUnsafeBufferPointer { bitmaps in
@@ -82,8 +101,8 @@ extension PatternProgram {
               // A program has an instruction; without a set its bitmaps are never read.
               guard let code = code.baseAddress, let firstBytes = firstBytes.baseAddress,
                 let choiceColumns = choiceColumns.baseAddress
-              else { return }
-              withUnsafePointer(to: UInt64(0)) { noBitmap in
+              else { return nil }
+              return withUnsafePointer(to: UInt64(0)) { noBitmap in
                 body(
                   PatternText(
                     code: code,

@@ -1,5 +1,5 @@
 /// The sets that patterns name: general categories, a few properties and scripts.
-enum UnicodeSets {
+package enum UnicodeSets {
   /// The set of a property name as in `\p{Lu}`, or nil where the name is not known.
   ///
   /// Case, spaces, `-` and `_` do not matter.
@@ -33,7 +33,7 @@ enum UnicodeSets {
   static let digits = category(.decimalNumber)
 
   /// What `\w` means: letters, marks, decimal digits and connecting punctuation.
-  static let word = ScalarSet(
+  package static let word = ScalarSet(
     alphabetic.ranges + digits.ranges + category(.nonspacingMark).ranges
       + category(.spacingMark).ranges + category(.enclosingMark).ranges
       + category(.connectorPunctuation).ranges

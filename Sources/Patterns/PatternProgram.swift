@@ -47,9 +47,12 @@ struct PatternProgram: Sendable {
 }
 
 /// A set of byte values, and whether the end of the text counts as one.
-struct ByteSet: Sendable, Hashable {
-  private var words: SIMD4<UInt64> = .zero
+package struct ByteSet: Sendable, Hashable {
+  @usableFromInline private(set) var words: SIMD4<UInt64> = .zero
   private(set) var containsEnd = false
+
+  /// Makes an empty set.
+  package init() {}
 
   static let all: ByteSet = {
     var set = ByteSet()
@@ -58,12 +61,14 @@ struct ByteSet: Sendable, Hashable {
     return set
   }()
 
-  @inline(__always)
-  func contains(_ byte: UInt8) -> Bool {
+  /// Whether a byte is in the set.
+  @inlinable @inline(__always)
+  package func contains(_ byte: UInt8) -> Bool {
     words[Int(byte >> 6)] >> UInt64(byte & 63) & 1 != 0
   }
 
-  mutating func insert(_ byte: UInt8) { words[Int(byte >> 6)] |= 1 << UInt64(byte & 63) }
+  /// Adds a byte.
+  package mutating func insert(_ byte: UInt8) { words[Int(byte >> 6)] |= 1 << UInt64(byte & 63) }
 
   /// Adds the bytes with which the UTF-8 forms of a set's scalars begin.
   mutating func insertLeads(of set: ScalarSet) {
