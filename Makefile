@@ -2,14 +2,16 @@
 # make test     the test suite, in release
 # make models   fetch the real models that `check` and `bench` use (98 MB)
 # make check    everything against independent implementations, on a real model (Python in .venv)
+# make fuzz     feed every reader with arbitrary bytes under libFuzzer, SECONDS=20 each
 # make format   format the sources in place
 # make lint     what the formatter and the census would object to
 # make bench    time the prefill of a real model and the conversion of 4 GB beside their peers
 # make docs     build the documentation into .build/docs, warnings as errors
 # make census   lines per room, and the longest files
 
-.PHONY: demo test models check format lint bench docs census
-sources := Sources Tests Package.swift
+.PHONY: demo test models check fuzz format lint bench docs census
+sources := Sources Tests Fuzz Package.swift
+SECONDS ?= 20
 
 demo: install
 	swift build -c release --product karat
@@ -25,6 +27,9 @@ models:
 check: install models
 	scripts/python
 	scripts/check
+
+fuzz: install
+	scripts/fuzz -max_total_time=$(SECONDS)
 
 format:
 	swift format --in-place --recursive $(sources)

@@ -120,6 +120,17 @@ let package = Package(
       path: "Tests/Support",
       swiftSettings: settings
     ),
+    // What `make fuzz` feeds with arbitrary bytes; tests replay what once failed.
+    .target(
+      name: "KaratFuzzTargets",
+      dependencies: [
+        "KaratArchitectures", "KaratBytes", "KaratCheckpoints", "KaratModels", "KaratPatterns",
+        "KaratTensors", "KaratTokenizers",
+      ],
+      path: "Fuzz/Targets",
+      swiftSettings: settings
+    ),
+    tests("Fuzz", ["KaratFuzzTargets", "KaratTestSupport"]),
     tests("Tiny", ["Karat", "KaratGraphs", "KaratTestSupport"]),
     tests("Bytes", ["KaratBytes", "KaratTestSupport"]),
     tests(
@@ -163,3 +174,15 @@ let package = Package(
     tests("Kernels", ["CKernels", "KaratKernels", "KaratTensors"]),
   ]
 )
+
+// libFuzzer is there only where `swift build --sanitize fuzzer` links it: see scripts/fuzz.
+if Context.environment["KARAT_FUZZ"] != nil {
+  package.targets += [
+    .executableTarget(
+      name: "karat-fuzz",
+      dependencies: ["KaratFuzzTargets"],
+      path: "Fuzz/Driver",
+      swiftSettings: settings
+    )
+  ]
+}
