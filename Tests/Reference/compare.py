@@ -2,10 +2,15 @@
 
     compare.py INDEPENDENT.json KARAT.json [--max-ratio 1.03]
 
-The first is what verify_w8a8.py printed, the second what `karat verify --json` wrote. The two
-differ in the order of float32 sums, which turns some activations over a rounding edge; so
-perplexities may differ by 0.1% and the mean KL divergence by 2%, never the number of tokens.
-With --max-ratio the independent ratio of perplexities is asserted too.
+The first is what verify_w8a8.py printed, the second what `karat verify --json` wrote. Perplexities
+may differ by 0.1% and the mean KL divergence by 2%, never the number of tokens.
+
+The two add floats in another order, which turns some activations over a rounding edge. Where every
+layer is quantized, each such turn causes others in the layers above, and what comes out differs by
+chance from one right computation to the next. How much is measured, not assumed: verify_w8a8.py
+computes the candidate with floats of 32 and of 64 bits, and gives the standard error of the mean
+difference of their losses. Where three of these are more than 0.1%, they are what the candidate's
+perplexity may differ by. With --max-ratio the independent ratio of perplexities is asserted too.
 """
 
 import argparse
@@ -13,6 +18,7 @@ import json
 import sys
 from pathlib import Path
 
+STANDARD_ERRORS = 3  # of the difference by rounding alone
 TOLERANCES = {  # relative
     ("tokens",): 0.0,
     ("perplexity", "reference"): 0.001,
@@ -29,18 +35,29 @@ def field(measurement: dict, path: tuple[str, ...]) -> float:
     return float(measurement)
 
 
+def allowances(independent: dict) -> dict:
+    """What each figure may differ by, relative."""
+    chance = STANDARD_ERRORS * field(independent, ("rounding_noise", "stderr"))
+    quantized = (("perplexity", "candidate"), ("perplexity", "ratio"))
+    return {
+        path: max(tolerance, chance) if path in quantized else tolerance
+        for path, tolerance in TOLERANCES.items()
+    }
+
+
 def agree(independent: dict, karat: dict) -> bool:
     """Prints both side by side."""
     everywhere = True
+    allowed = allowances(independent)
     print(f"{'':24}{'independent':>14}{'karat':>14}{'apart':>10}{'allowed':>10}")
     for path in [*TOLERANCES, *SHOWN]:
         expected, found = field(independent, path), field(karat, path)
         apart = abs(found - expected) / abs(expected) if expected else abs(found)
         row = f"{' '.join(path):24}{expected:14.6g}{found:14.6g}{apart:10.3%}"
-        if path in TOLERANCES:
-            within = apart <= TOLERANCES[path]  # false for a NaN too
+        if path in allowed:
+            within = apart <= allowed[path]  # false for a NaN too
             everywhere = everywhere and within
-            row += f"{TOLERANCES[path]:10.1%}{'' if within else '  apart'}"
+            row += f"{allowed[path]:10.2%}{'' if within else '  apart'}"
         print(row)
     print("PASS: the two agree." if everywhere else "FAIL: the two do not agree.")
     return everywhere

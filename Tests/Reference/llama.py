@@ -19,9 +19,13 @@ Linear = Callable[[Tensor], Tensor]  # [..., in] -> [..., out]
 
 
 class TensorFolder:
-    """Tensors of a folder by name: `model.safetensors`, or the shards that its index lists."""
+    """Tensors of a folder by name: `model.safetensors`, or the shards that its index lists.
 
-    def __init__(self, folder: Path):
+    `dtype` is the type that its floats are computed in: torch.float32 or torch.float64.
+    """
+
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32):
+        self.dtype = dtype
         index = folder / "model.safetensors.index.json"
         if index.exists():
             weight_map = json.loads(index.read_text())["weight_map"]
@@ -40,9 +44,9 @@ class TensorFolder:
     def names(self) -> list[str]:
         return list(self._file)
 
-    def float32(self, name: str) -> Tensor | None:
-        """The tensor in float32, or None where the folder has none of that name."""
-        return self[name].float() if name in self else None
+    def floats(self, name: str) -> Tensor | None:
+        """The tensor in `dtype`, or None where the folder has none of that name."""
+        return self[name].to(self.dtype) if name in self else None
 
 
 @dataclass(frozen=True)
@@ -108,19 +112,25 @@ def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
 
 
 def float_linear(tensors: TensorFolder, name: str) -> Linear:
-    """A linear layer in float32: weight [out, in], bias [out] if the folder has one."""
-    weight, bias = tensors.float32(f"{name}.weight"), tensors.float32(f"{name}.bias")
+    """A linear layer in floats: weight [out, in], bias [out] if the folder has one."""
+    weight, bias = tensors.floats(f"{name}.weight"), tensors.floats(f"{name}.bias")
     return lambda x: F.linear(x, weight, bias)
 
 
 class Llama:
-    """A decoder. `make_linear` decides how the layer of a given name multiplies."""
+    """A decoder. `make_linear` decides how the layer of a given name multiplies, `dtype` in which
+    type all the rest is computed."""
 
-    def __init__(self, folder: Path, make_linear: Callable[[TensorFolder, str], Linear] = float_linear):
+    def __init__(
+        self,
+        folder: Path,
+        make_linear: Callable[[TensorFolder, str], Linear] = float_linear,
+        dtype: torch.dtype = torch.float32,
+    ):
         self.config = config = Config.read(folder)
-        tensors = TensorFolder(folder)
-        self.embedding = tensors.float32("model.embed_tokens.weight")
-        self.final_norm = tensors.float32("model.norm.weight")
+        tensors = TensorFolder(folder, dtype)
+        self.embedding = tensors.floats("model.embed_tokens.weight")
+        self.final_norm = tensors.floats("model.norm.weight")
         if config.tied_head and "lm_head.weight" not in tensors:
             self.head: Linear = lambda x: F.linear(x, self.embedding)
         else:
@@ -134,8 +144,8 @@ class Llama:
                 for part, roles in (("self_attn", "qkvo"), ("mlp", ("gate", "up", "down")))
                 for role in roles
             }
-            block["attention_norm"] = tensors.float32(f"{prefix}.input_layernorm.weight")
-            block["mlp_norm"] = tensors.float32(f"{prefix}.post_attention_layernorm.weight")
+            block["attention_norm"] = tensors.floats(f"{prefix}.input_layernorm.weight")
+            block["mlp_norm"] = tensors.floats(f"{prefix}.post_attention_layernorm.weight")
             self.blocks.append(block)
 
     def norm(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -160,7 +170,7 @@ class Llama:
         """Logits [batch, length, vocabulary] for ids [batch, length], positions from 0."""
         length = ids.shape[1]
         angles = torch.outer(torch.arange(length).float(), self.frequencies)
-        cosines, sines = angles.cos(), angles.sin()
+        cosines, sines = (table.to(self.embedding.dtype) for table in (angles.cos(), angles.sin()))
         mask = None
         if self.config.sliding_window is not None:
             distance = torch.arange(length)[:, None] - torch.arange(length)[None, :]

@@ -70,8 +70,8 @@ class QuantizedLinear:
         require(codes.dtype == torch.int8, name, "an I8 weight")
         require(scale.shape == scale_shape, name, f"a weight_scale of shape {list(scale_shape)}")
         self.codes = codes.float()
-        self.weight_scale = scale.float().reshape(rows)
-        self.bias = tensors.float32(f"{name}.bias")
+        self.weight_scale = scale.to(tensors.dtype).reshape(rows)
+        self.bias = tensors.floats(f"{name}.bias")
         self.input_scale: Tensor | None = None
         if activations is None:
             self.weight = self.codes * self.weight_scale[:, None]
@@ -81,7 +81,7 @@ class QuantizedLinear:
             and activations["strategy"] == "tensor" and activations["dynamic"] is False,
             name, "static 8-bit integer activations per tensor",
         )
-        self.input_scale = tensors[f"{name}.input_scale"].float()
+        self.input_scale = tensors.floats(f"{name}.input_scale")
         require(self.input_scale.numel() == 1, name, "one input_scale")
         self.zero_point = 0.0
         if not activations["symmetric"]:
@@ -96,7 +96,7 @@ class QuantizedLinear:
             return torch.nn.functional.linear(x, self.weight, self.bias)
         rows = x.reshape(-1, x.shape[-1])
         codes = (torch.round(rows / self.input_scale) + self.zero_point).clamp(-128, 127)
-        sums = exact_product(codes - self.zero_point, self.codes).float()
+        sums = exact_product((codes - self.zero_point).float(), self.codes).to(x.dtype)
         y = sums * (self.input_scale * self.weight_scale)
         if self.bias is not None:
             y = y + self.bias

@@ -60,15 +60,37 @@ def compare_rows(reference: Tensor, candidate: Tensor, targets: Tensor) -> list[
     return [torch.cat(column) for column in zip(*parts)]
 
 
-def measure(reference: Llama, candidate: Llama, windows: list[list[int]]) -> dict:
+def losses(model: Llama, ids: Tensor) -> Tensor:
+    """The negative log-likelihood of each id [1, length] after the first."""
+    logits = model(ids)[0, :-1]
+    parts = []
+    for rows in torch.arange(len(logits)).split(ROWS_AT_ONCE):
+        log_q = torch.log_softmax(logits[rows].double(), dim=-1)
+        parts.append(-log_q.gather(1, ids[0, 1:][rows, None])[:, 0])
+    return torch.cat(parts)
+
+
+def rounding_noise(first: Tensor, second: Tensor) -> dict:
+    """How far apart two right computations are: mean of the paired difference, its standard error."""
+    difference = second - first
+    return {
+        "mean": difference.mean().item(),
+        "stderr": difference.std().item() / math.sqrt(len(difference)),
+    }
+
+
+def measure(reference: Llama, candidate: Llama, precise: Llama, windows: list[list[int]]) -> dict:
+    """`precise` is the candidate with floats of 64 bits: the same integers but for rounding edges."""
     columns = []
     for number, window in enumerate(windows, 1):
         ids = torch.tensor([window])
         logits = (model(ids)[0, :-1] for model in (reference, candidate))
-        columns.append(compare_rows(*logits, ids[0, 1:]))
+        columns.append([*compare_rows(*logits, ids[0, 1:]), losses(precise, ids)])
         print(f"\r{number}/{len(windows)} windows", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    reference_loss, candidate_loss, divergence, same = (torch.cat(column) for column in zip(*columns))
+    reference_loss, candidate_loss, divergence, same, precise_loss = (
+        torch.cat(column) for column in zip(*columns)
+    )
     quantiles = torch.quantile(divergence, torch.tensor([0.5, 0.9, 0.99, 0.999]).double()).tolist()
     perplexity = [math.exp(loss.mean()) for loss in (reference_loss, candidate_loss)]
     return {
@@ -78,6 +100,7 @@ def measure(reference: Llama, candidate: Llama, windows: list[list[int]]) -> dic
             "candidate": perplexity[1],
             "ratio": perplexity[1] / perplexity[0],
         },
+        "rounding_noise": rounding_noise(candidate_loss, precise_loss),
         "kld": {
             "mean": divergence.mean().item(),
             "stderr": divergence.std().item() / math.sqrt(len(divergence)),
@@ -103,8 +126,11 @@ def main() -> None:
     if not windows:
         raise SystemExit(f"{options.ids}: holds no window of two ids or more.")
     reference = Llama(options.reference, quantized_linear(options.reference))
-    candidate = Llama(options.candidate, quantized_linear(options.candidate))
-    print(json.dumps(measure(reference, candidate, windows), indent=2))
+    candidate, precise = (
+        Llama(options.candidate, quantized_linear(options.candidate), dtype)
+        for dtype in (torch.float32, torch.float64)
+    )
+    print(json.dumps(measure(reference, candidate, precise, windows), indent=2))
 
 
 if __name__ == "__main__":
