@@ -120,8 +120,12 @@ public struct ModelWriter: Sendable {
       try Self.write(bytes, as: name, into: folder)
       names.append(name)
     }
-    let outputs = names.sorted().map { (name: $0, path: Folder.join(folder.path, $0)) }
-    let record = try record(of: content, outputs: outputs)
+    let record = try CheckpointError.onFiles { () throws(FileError) in
+      try folder.reading { path throws(FileError) in
+        let outputs = names.sorted().map { (name: $0, path: Folder.join(path, $0)) }
+        return try self.record(of: content, outputs: outputs)
+      }
+    }
     try Self.write(record.page, as: ModelRecord.fileName, into: folder)
     do throws(FileError) {
       try folder.commit()
@@ -134,18 +138,19 @@ public struct ModelWriter: Sendable {
   private func attachments(of content: ModelContent) throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
     for (name, bytes) in try content.files() { files[name] = bytes }
-    files[ModelRecord.fileName] = try record(of: content, outputs: []).page
+    let record = try CheckpointError.onFiles { () throws(FileError) in
+      try self.record(of: content, outputs: [])
+    }
+    files[ModelRecord.fileName] = record.page
     return files
   }
 
   private func record(
     of content: ModelContent,
     outputs: [(name: String, path: String)]
-  ) throws(CheckpointError) -> JSONValue {
+  ) throws(FileError) -> JSONValue {
     let inputs = content.inputs.map { (name: Folder.lastComponent(of: $0), path: $0) }
-    let entries = try CheckpointError.onFiles { () throws(FileError) in
-      try ModelRecord.entries(inputs + outputs, isHashed: isHashed)
-    }
+    let entries = try ModelRecord.entries(inputs + outputs, isHashed: isHashed)
     return content.record.json(
       inputs: Array(entries.prefix(inputs.count)),
       outputs: Array(entries.dropFirst(inputs.count))

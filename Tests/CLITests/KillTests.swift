@@ -67,12 +67,14 @@ extension Command {
             let wasKilled = try place.kill(arguments(next), after: seconds) {
               try round % 2 == 0 || place.names() != tidy
             }
-            kills += wasKilled ? 1 : 0
-            strays += try place.names() == tidy ? 0 : 1
             let found = try place.tree(job.output)
             #expect(found == states[0] || found == states[1], "\(job.name), kill \(kills)")
-            old += found == states[state] ? 1 : 0
-            new += found == states[next] ? 1 : 0
+            if wasKilled {
+              kills += 1
+              strays += try place.names() == tidy ? 0 : 1
+              old += found == states[state] ? 1 : 0
+              new += found == states[next] ? 1 : 0
+            }
             #expect(try place.run(arguments(next)).status == 0)
             #expect(try place.tree(job.output) == states[next], "\(job.name), kill \(kills)")
             #expect(try place.names() == tidy, "\(job.name), kill \(kills)")

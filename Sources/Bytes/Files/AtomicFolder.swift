@@ -22,7 +22,7 @@ public struct AtomicFolder: ~Copyable {
   private let fileSystem: any FileSystem
   private let paths: PartialPaths
   private let partial: Partial
-  private let isReplacing: Bool
+  private let marker: String?
   private var isDone = false
 
   /// Starts a folder.
@@ -54,14 +54,14 @@ public struct AtomicFolder: ~Copyable {
   ) throws(FileError) {
     let paths = PartialPaths(for: target)
     fileSystem.clearStrays(of: paths)
-    let isReplacing = try fileSystem.checkFolder(paths.target, replacingFolderWith: marker)
+    _ = try fileSystem.checkFolder(paths.target, replacingFolderWith: marker)
     if let byteCount {
       try fileSystem.checkRoom(for: byteCount, in: paths.folder, of: target)
     }
     partial = try fileSystem.createPartialFolder(for: paths)
     self.fileSystem = fileSystem
     self.paths = paths
-    self.isReplacing = isReplacing
+    self.marker = marker
   }
 
   /// Removes what dead writers left for a target, and puts back what one was about to replace.
@@ -104,6 +104,18 @@ public struct AtomicFolder: ~Copyable {
     )
   }
 
+  /// Runs work that reads the files so far; errors name them as they will be named.
+  package func reading<Result>(
+    _ work: (_ path: String) throws(FileError) -> Result
+  ) throws(FileError) -> Result {
+    do throws(FileError) {
+      return try work(path)
+    } catch {
+      guard error.path.utf8.starts(with: path.utf8) else { throw error }
+      throw error.at(paths.target + error.path.dropFirst(path.count))
+    }
+  }
+
   /// Copies a file into the folder.
   ///
   /// - Throws: `FileError` where it cannot be read or written.
@@ -119,11 +131,12 @@ public struct AtomicFolder: ~Copyable {
 
   /// Moves the folder into its place.
   ///
-  /// - Throws: `FileError` where the target came to exist in the meantime, or the disk fails; the
-  ///   hidden folder is removed then.
+  /// - Throws: `FileError` where something came to exist at the target that may not be replaced, or
+  ///   the disk fails; the hidden folder is removed then.
   public consuming func commit() throws(FileError) {
     try fileSystem.flushFolder(partial.path, onTheWayTo: paths.target)
-    if isReplacing {
+    // What is there now need not be what was there at the start.
+    if try fileSystem.checkFolder(paths.target, replacingFolderWith: marker) {
       try fileSystem.exchange(partial.path, with: paths)
     } else {
       try fileSystem.move(partial.path, to: paths.target)

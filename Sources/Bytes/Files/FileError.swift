@@ -65,6 +65,17 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
       + kind.remedy
   }
 
+  private init(_ error: FileError, at path: String) {
+    kind = error.kind
+    self.path = path
+    operation = error.operation
+    errno = error.errno
+    message = error.message
+  }
+
+  /// The same refusal of a file that the user knows by another path.
+  func at(_ path: String) -> FileError { FileError(self, at: path) }
+
   /// A file has become shorter than it was.
   static func ends(_ path: String, at offset: Int, needed: Int) -> FileError {
     FileError(

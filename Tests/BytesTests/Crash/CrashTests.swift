@@ -1,4 +1,5 @@
 import Foundation
+import KaratBytes
 import KaratTestSupport
 import Testing
 
@@ -15,6 +16,39 @@ import Testing
     print("power cuts: \(CrashWorkload.all.count) workloads, \(check.states) states")
     #expect(CrashWorkload.all.count >= 200)
     #expect(check.states >= (Self.isLong ? 100_000 : 10_000))
+  }
+
+  @Test func killsLeaveTheOldOrTheNew() throws {
+    var check = CrashCheck(seed: 4, samples: 0)
+    let workloads = CrashWorkload.all.enumerated()
+      .filter { Self.isLong || $0.offset % 4 == 0 }.map(\.element)
+    for workload in workloads { try check.checkKills(workload) }
+    #expect(check.failures == [])
+    print("kills, then power cuts: \(workloads.count) workloads, \(check.states) states")
+  }
+
+  @Test func aRefusedCloseIsTold() throws {
+    func write(on fileSystem: SimulatedFileSystem) throws {
+      var file = try AtomicFile("out", expecting: nil, on: fileSystem)
+      try file.write([1, 2, 3])
+      try file.commit()
+    }
+    let fileSystem = SimulatedFileSystem()
+    try write(on: fileSystem)
+    let flush = try #require(fileSystem.calls.firstIndex(of: .flush))
+    let close = try #require(fileSystem.calls[flush...].firstIndex(of: .close))
+    for (code, words) in [
+      (EIO, "input/output error (5)."),
+      (EDQUOT, "disk quota exceeded (122). Free some space, or write to another disk."),
+    ] {
+      let fileSystem = SimulatedFileSystem()
+      fileSystem.faults = FaultPlan(at: close, .refusal(code))
+      #expect(
+        message { try write(on: fileSystem) } == "out: it cannot be closed: \(words)"
+      )
+      #expect(fileSystem.tree() == [:])
+      #expect(fileSystem.openCount == 0)
+    }
   }
 
   @Test func failingCallsLeaveTheOldOrTheNew() throws {

@@ -82,6 +82,29 @@ private func put(_ bytes: [UInt8], at path: String) throws {
     }
   }
 
+  @Test func whatComesBeforeTheCommitIsReplacedOnlyWhereItIsOurs() throws {
+    try inTemporaryFolder { (folder) throws in
+      let path = "\(folder)/model"
+      try put([1], at: "\(path)/marker")
+      let first = try AtomicFolder(path, replacingFolderWith: "marker")
+      let second = try AtomicFolder(path, replacingFolderWith: "marker")
+      let third = try AtomicFolder(path, replacingFolderWith: "marker")
+      try FileManager.default.moveItem(atPath: path, toPath: "\(folder)/moved")
+      try first.commit()
+      #expect(try names(in: path) == [])
+      do throws(FileError) {
+        try second.commit()
+        Issue.record("it replaced a folder without the marker")
+      } catch {
+        #expect(error.kind == .exists)
+      }
+      try put([2], at: "\(path)/marker")
+      try third.commit()
+      #expect(try names(in: path) == [])
+      #expect(try names(in: folder) == ["model", "moved"])
+    }
+  }
+
   @Test func longNamesThatBeginAlikeAreToldApart() throws {
     try inTemporaryFolder { (folder) throws in
       let long = String(repeating: "n", count: 250)
@@ -150,6 +173,11 @@ private func put(_ bytes: [UInt8], at path: String) throws {
         message(in: folder) { _ = try output.file("a") }
           == "model/a: it cannot be created: file exists (17). Choose another name, or say that it is"
           + " to be replaced."
+      )
+      #expect(
+        message(in: folder) {
+          try output.reading { path throws(FileError) in _ = try ReadableFile(path + "/b") }
+        } == "model/b: it cannot be opened: no such file or directory (2). Check the path."
       )
     }
   }

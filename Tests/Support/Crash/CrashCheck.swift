@@ -138,6 +138,38 @@ package struct CrashCheck {
     }
   }
 
+  // MARK: Kills
+
+  /// Kills a run after each operation, and cuts the power at some moments of the next run, which has
+  /// found all that the first wrote and did not flush.
+  package mutating func checkKills(_ workload: CrashWorkload) throws {
+    let fileSystem = try workload.prepared()
+    guard let expected = try expectation(workload, fileSystem) else { return }
+    let history = fileSystem.history
+    var random = Numbers(seed: numbers.next())
+    for count in 0...history.operationCount {
+      let next = SimulatedFileSystem(continuing: history.prefix(count), lacking: fileSystem.lacks)
+      let moment = "killed after \(count) of \(history.operationCount) operations"
+      try checkNextRun(workload, next, expected, mustBeNew: false, moment)
+      let both = next.history
+      var seen: Set<Int> = []
+      for cut in (count...both.operationCount).shuffled(using: &random).prefix(4) {
+        var disks: [SimulatedDisk] = []
+        both.forEachDisk(after: cut, samples: 0, using: &random) { disks.append($0) }
+        for disk in disks where seen.insert(Self.fingerprint(of: disk, false)).inserted {
+          states += 1
+          try checkNextRun(
+            workload,
+            SimulatedFileSystem(disk, lacking: fileSystem.lacks),
+            expected,
+            mustBeNew: false,
+            moment + ", then a power cut after \(cut - count) of the next run"
+          )
+        }
+      }
+    }
+  }
+
   // MARK: Failing calls
 
   /// Fails each call of a run in each way, and cuts the power after that.

@@ -9,13 +9,23 @@
 ///
 /// That is weaker than what today's file systems promise, and includes it.
 package struct CrashStates: Sendable {
-  private let settled: SimulatedDisk
-  private let log: [DiskOperation]
+  let settled: SimulatedDisk
+  let log: [DiskOperation]
   /// For each operation, the flush that makes it last; the end of time where none does.
   private let flushes: [Int]
 
   /// How many operations there are to cut the power before, or after the last.
   package var operationCount: Int { log.count }
+
+  /// The disk as a process finds it that comes after some operations.
+  package func disk(after count: Int) -> SimulatedDisk {
+    log.prefix(count).reduce(into: settled) { $0.apply($1) }
+  }
+
+  /// What happened up to a moment.
+  package func prefix(_ count: Int) -> CrashStates {
+    CrashStates(settled: settled, log: Array(log.prefix(count)))
+  }
 
   /// Takes a disk that lasts as it is, and what happened to it since.
   package init(settled: SimulatedDisk, log: [DiskOperation]) {
@@ -40,7 +50,7 @@ package struct CrashStates: Sendable {
   ///
   /// - Parameters:
   ///   - count: how many operations were made, 0...`operationCount`.
-  ///   - samples: how many random ones; where it is 0, operations are not tried one by one either.
+  ///   - samples: how many random ones; where it is 0, only changes of names are tried one by one.
   ///   - numbers: where the random ones come from.
   ///   - body: is shown each disk; disks may come twice.
   package func forEachDisk(
@@ -61,7 +71,7 @@ package struct CrashStates: Sendable {
     }
     try show { isRenaming($0) ? .lost : .kept }
     for sector in Self.sectors { try show { isRenaming($0) ? .kept : .torn(sector: sector) } }
-    for one in pending where samples > 0 {
+    for one in pending where samples > 0 || isRenaming(one) {
       try show { $0 == one ? .lost : .kept }
       try show { $0 == one ? .kept : .lost }
     }

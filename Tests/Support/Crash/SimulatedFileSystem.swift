@@ -29,6 +29,13 @@ package final class SimulatedFileSystem: FileSystem {
     state = Mutex(State(disk: disk, settled: disk, lacks: lacks))
   }
 
+  /// A file system as a process finds it that comes after another was killed: what that one wrote is
+  /// there, and does not last yet.
+  package init(continuing history: CrashStates, lacking lacks: Set<Ability>) {
+    let disk = history.disk(after: history.operationCount)
+    state = Mutex(State(disk: disk, settled: history.settled, log: history.log, lacks: lacks))
+  }
+
   // MARK: What tests do and see
 
   /// What the file system cannot do; calls for it give `ENOTSUP`.
