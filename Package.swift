@@ -125,7 +125,7 @@ let package = Package(
       name: "KaratFuzzTargets",
       dependencies: [
         "KaratArchitectures", "KaratBytes", "KaratCheckpoints", "KaratModels", "KaratPatterns",
-        "KaratTensors", "KaratTokenizers",
+        "KaratTensors", "KaratTestSupport", "KaratTokenizers",
       ],
       path: "Fuzz/Targets",
       swiftSettings: settings

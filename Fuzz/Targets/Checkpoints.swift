@@ -1,5 +1,6 @@
 import KaratCheckpoints
 import KaratTensors
+import KaratTestSupport
 
 extension FuzzTarget {
   /// The header of a safetensors file, and its tensors.
@@ -43,8 +44,12 @@ extension FuzzTarget {
     name: "pytorch",
     seeds: ["fixtures/hostile/pytorch", "fixtures/checkpoints/torch-sharded"],
     longestInput: 8192
-  ) {
-    pullAll(of: $0) { file throws(CheckpointError) in try TorchReader(file) }
+  ) { bytes in
+    pullAll(of: bytes) { file throws(CheckpointError) in try TorchReader(file) }
+    // Behind the checksums, which hardly any other change gets past.
+    ZipForgery(Array(bytes)).bytes.withUnsafeBytes {
+      pullAll(of: $0) { file throws(CheckpointError) in try TorchReader(file) }
+    }
   }
 
   /// A KCF file; one that is a difference finds no base.
@@ -52,10 +57,12 @@ extension FuzzTarget {
     name: "kcf",
     seeds: ["fixtures/kcf", "fixtures/hostile/kcf"],
     longestInput: 8192
-  ) {
-    pullAll(of: $0) { file throws(CheckpointError) in
+  ) { bytes in
+    @Sendable func open(_ file: CheckpointFile) throws(CheckpointError) -> any TensorSource {
       try ChunkedReader(file, base: MemorySource([:]), recovery: .lastCommit)
     }
+    pullAll(of: bytes, open: open)
+    ChunkedForgery(Array(bytes))?.bytes.withUnsafeBytes { pullAll(of: $0, open: open) }
   }
 
   /// What stands for the file's name in errors.

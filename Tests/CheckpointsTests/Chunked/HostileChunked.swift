@@ -2,6 +2,7 @@ import Foundation
 import KaratBytes
 import KaratCheckpoints
 import KaratTensors
+import KaratTestSupport
 import Testing
 
 /// Makes the files of `fixtures/hostile/kcf`, each of which breaks or stretches one rule of

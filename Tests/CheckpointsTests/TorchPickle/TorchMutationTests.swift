@@ -91,20 +91,7 @@ import Testing
     let pickle = 64..<64 + 247
     #expect(Array(seed[pickle.lowerBound..<pickle.lowerBound + 2]) == [0x80, 2])
     #expect(seed[pickle.upperBound - 1] == UInt8(ascii: "."))
-    let directory = try #require(
-      seed.indices.first { seed[$0...].starts(with: Array("PK\u{1}\u{2}".utf8)) }
-    )
-    func repaired(_ damaged: [UInt8]) -> [UInt8] {
-      var damaged = damaged
-      let checksum = withUnsafeBytes(
-        of: CRC32.checksum(Array(damaged[pickle])).littleEndian,
-        Array.init
-      )
-      for place in [pickle.upperBound + 4, directory + 16] {
-        damaged.replaceSubrange(place..<place + 4, with: checksum)
-      }
-      return damaged
-    }
+    func repaired(_ damaged: [UInt8]) -> [UInt8] { ZipForgery(damaged).bytes }
     #expect(repaired(seed) == seed)
     var counts: [Verdict: Int] = [:]
     for place in pickle {
