@@ -57,15 +57,14 @@ struct GGUFTokenizer {
     let texts = SpecialTexts(vocabulary, settings ?? JSONObject(), config)
     vocabulary.beginID = vocabulary.beginID ?? texts.id(of: "bos")
     vocabulary.endID = vocabulary.endID ?? texts.id(of: "eos")
+    // Where only tokenizer_config.json says that they are added.
+    if settings?["add_bos_token"] == true, vocabulary.beginID != nil { vocabulary.addsBegin = true }
+    if settings?["add_eos_token"] == true, vocabulary.endID != nil { vocabulary.addsEnd = true }
     vocabulary.paddingID = texts.id(of: "pad")
     vocabulary.unknownID = vocabulary.unknownID ?? texts.id(of: "unk")
-    if let file = companions.file("chat_template.jinja") {
-      vocabulary.chatTemplate = String(validating: try file.content(), as: UTF8.self)
-    } else if let template = settings?["chat_template"] {
-      vocabulary.chatTemplate = template.string ?? template.defaultTemplate
-      if template.array?.count ?? 1 > 1 {
-        losses.append("Of several chat templates, the file holds the one named default.")
-      }
+    vocabulary.chatTemplate = try companions.chatTemplate(settings ?? [:])
+    if settings?["chat_template"]?.array?.count ?? 1 > 1 {
+      losses.append("Of several chat templates, the file holds the one named default.")
     }
     return (vocabulary, losses)
   }
@@ -117,12 +116,5 @@ extension GGUFVocabulary {
     }
     tokens += missing.map { "[PAD\($0)]" }
     tokenTypes += .init(repeating: TokenType.unused.rawValue, count: missing.count)
-  }
-}
-
-extension JSONValue {
-  /// Of a list of named chat templates, the one named default.
-  fileprivate var defaultTemplate: String? {
-    array?.first { $0["name"] == "default" }?["template"]?.string
   }
 }

@@ -101,7 +101,7 @@ public struct Companions: Sendable {
   package func documents() throws(TokenizerError) -> [(name: String, content: JSONValue)] {
     guard let (vocabulary, file) = vocabulary else { return [] }
     return [
-      ("tokenizer.json", try vocabulary.tokenizerDocument(file: file)),
+      (Self.tokenizerName, try vocabulary.tokenizerDocument(file: file)),
       ("tokenizer_config.json", vocabulary.tokenizerConfiguration()),
     ]
   }
@@ -114,10 +114,12 @@ public struct Companions: Sendable {
     return try? ModelFiles.object(bytes, in: file.place)
   }
 
+  package static let tokenizerName = "tokenizer.json"
+
   /// The tokenizer of the model at a path.
   package func tokenizer(of path: String) throws -> Tokenizer {
     if let (vocabulary, file) = vocabulary { return try Tokenizer(vocabulary, file: file) }
-    guard let file = file("tokenizer.json") else {
+    guard let file = file(Self.tokenizerName) else {
       throw CheckpointError(
         .missing,
         file: path,
@@ -125,7 +127,31 @@ public struct Companions: Sendable {
           + "beside its weights."
       )
     }
+    let (settings, place) = try tokenizerSettings(of: path)
     return try Tokenizer(json: try file.content(), file: file.place)
+      .adding(settings, file: place)
+  }
+
+  /// What tokenizer_config.json says, or would say of a GGUF's metadata, and its place for messages;
+  /// empty where there is none.
+  package func tokenizerSettings(
+    of path: String
+  ) throws(CheckpointError) -> (settings: JSONObject, place: String) {
+    if let (vocabulary, file) = vocabulary {
+      return (vocabulary.tokenizerConfiguration().object ?? [:], file)
+    }
+    guard let file = file("tokenizer_config.json") else { return ([:], path) }
+    return (try ModelFiles.object(try file.content(), in: file.place), file.place)
+  }
+
+  /// The chat template, in a file of its own or among the settings; of several, the default.
+  package func chatTemplate(_ settings: JSONObject) throws(CheckpointError) -> String? {
+    if let file = file("chat_template.jinja") {
+      return String(decoding: try file.content(), as: UTF8.self)
+    }
+    let template = settings["chat_template"]
+    return template?.string
+      ?? template?.array?.first { $0["name"] == "default" }?["template"]?.string
   }
 
   /// The file of that name, or nil where there is none.

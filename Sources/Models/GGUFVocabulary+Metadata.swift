@@ -16,6 +16,10 @@ extension GGUFVocabulary {
     endID = value(.end)?.int
     unknownID = value(.unknown)?.int
     paddingID = value(.padding)?.int
+    classID = value(.classID)?.int
+    separatorID = value(.separator)?.int
+    lowercases = value(.lowercases)?.bool
+    stripsAccents = value(.stripsAccents)?.bool
     addsBegin = value(.addsBegin)?.bool
     addsEnd = value(.addsEnd)?.bool
     addsSpacePrefix = value(.addsSpacePrefix)?.bool
@@ -40,6 +44,10 @@ extension GGUFVocabulary {
       (.end, id(endID)),
       (.unknown, id(unknownID)),
       (.padding, id(paddingID)),
+      (.classID, id(classID)),
+      (.separator, id(separatorID)),
+      (.lowercases, lowercases.map(GGUFValue.bool)),
+      (.stripsAccents, stripsAccents.map(GGUFValue.bool)),
       (.addsBegin, addsBegin.map(GGUFValue.bool)),
       (.addsEnd, addsEnd.map(GGUFValue.bool)),
       (.addsSpacePrefix, addsSpacePrefix.map(GGUFValue.bool)),
@@ -59,6 +67,10 @@ extension GGUFVocabulary {
     case end = "tokenizer.ggml.eos_token_id"
     case unknown = "tokenizer.ggml.unknown_token_id"
     case padding = "tokenizer.ggml.padding_token_id"
+    case classID = "tokenizer.ggml.cls_token_id"
+    case separator = "tokenizer.ggml.seperator_token_id"
+    case lowercases = "tokenizer.ggml.normalizer.lowercase"
+    case stripsAccents = "tokenizer.ggml.normalizer.strip_accents"
     case addsBegin = "tokenizer.ggml.add_bos_token"
     case addsEnd = "tokenizer.ggml.add_eos_token"
     case addsSpacePrefix = "tokenizer.ggml.add_space_prefix"

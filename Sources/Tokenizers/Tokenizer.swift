@@ -8,11 +8,11 @@ public import KaratBytes
 ///
 /// A value may be used from several threads at once.
 public struct Tokenizer: Sendable {
-  private let addedTokens: AddedTokens
+  let addedTokens: AddedTokens
   let normalizer: Normalizer?
   let preTokenizer: PreTokenizer?
   private let model: TokenModel
-  private let postProcessor: PostProcessor
+  var postProcessor: PostProcessor
   let decoder: Decoder?
 
   /// Reads the bytes of a `tokenizer.json`.
@@ -110,9 +110,18 @@ public struct Tokenizer: Sendable {
     return ids
   }
 
-  private func encode(section text: [UInt8], _ beginsText: Bool, into ids: inout [Int32]) {
+  /// Appends the ids of a text in which no token is left that is found before normalizing.
+  ///
+  /// `beginsText` tells whether it is at the start of the whole text, and `found` which added tokens
+  /// are found once it is normalized.
+  func encode(
+    section text: [UInt8],
+    _ beginsText: Bool,
+    finding found: AddedTokens.Found = .all,
+    into ids: inout [Int32]
+  ) {
     let text = normalizer?.normalize(text) ?? text
-    for part in addedTokens.parts(of: text, isNormalized: true) {
+    for part in addedTokens.parts(of: text, isNormalized: true, finding: found) {
       switch part {
       case .token(let id): ids.append(id)
       case .text(let range):

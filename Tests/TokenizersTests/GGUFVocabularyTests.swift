@@ -94,7 +94,7 @@ struct GGUFVocabularyTests {
     #expect(message { $0.merges = ["a b"] } == "no error")
     #expect(
       message { $0.model = "rwkv" }
-        == "x.gguf, 'tokenizer.ggml.model': 'rwkv' is not supported; known here: gpt2, llama."
+        == "x.gguf, 'tokenizer.ggml.model': 'rwkv' is not supported; known here: bert, gpt2, llama."
     )
     #expect(
       message { $0.preTokenizer = "klingon" }.hasPrefix(

@@ -4,7 +4,12 @@ import Karat
 struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate",
-    abstract: "Continue a text with a model."
+    abstract: "Continue a text with a model.",
+    discussion: """
+      With --chat, the text is a user's message, written as the model's chat template wants it, and \
+      the answer alone is shown. Templates in the ways of ChatML, Llama 3, DeepSeek and Mistral are \
+      known; others are refused. What looks like a special token in a message stays text.
+      """
   )
 
   @Argument(help: "The model.")
@@ -12,6 +17,12 @@ struct GenerateCommand: ParsableCommand {
 
   @Option(help: "The text to continue.")
   var prompt: String
+
+  @Flag(help: "The text is a message; show the model's answer.")
+  var chat = false
+
+  @Option(help: "With --chat: what the model is told about its part.")
+  var system: String?
 
   @Option(help: "How many tokens to add at most.")
   var maxTokens = 64
@@ -31,6 +42,7 @@ struct GenerateCommand: ParsableCommand {
   @OptionGroup var resources: RunOptions
 
   func validate() throws {
+    guard chat || system == nil else { throw ValidationError("--system takes --chat beside it.") }
     guard maxTokens >= 0 else { throw ValidationError("--max-tokens takes a number from 0.") }
     guard temperature >= 0, temperature.isFinite else {
       throw ValidationError("--temperature takes a number from 0.")
@@ -45,14 +57,17 @@ struct GenerateCommand: ParsableCommand {
     let terminal = Terminal.standard
     let loaded = try LoadedModel.open(model)
     let tokenizer = try loaded.tokenizer()
-    let ids = tokenizer.encode(prompt, addSpecialTokens: true)
+    let conversation = chat ? try loaded.chat(with: tokenizer) : nil
+    let ids =
+      conversation?.prompt(system: system, user: prompt)
+      ?? tokenizer.encode(prompt, addSpecialTokens: true)
     var decoder = StreamingDecoder(tokenizer)
-    terminal.stream(prompt)
+    if !chat { terminal.stream(prompt) }
     try Executor(loaded.model, threads: resources.threads).generate(
       prompt: ids,
       maximumTokens: maxTokens,
       sampling: Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed),
-      stops: loaded.stopTokens
+      stops: conversation?.stopTokens ?? loaded.stopTokens
     ) { token in
       terminal.stream(decoder.append(token))
       return true

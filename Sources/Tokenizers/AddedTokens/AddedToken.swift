@@ -15,6 +15,9 @@ public struct AddedToken: Sendable {
   /// Found in the normalized text.
   let isNormalized: Bool
 
+  /// White space alone, as some vocabularies have for runs of spaces.
+  let isBlank: Bool
+
   init(_ fields: Fields) throws(TokenizerError) {
     text = try fields.string("content")
     let id = try fields.int("id")
@@ -31,6 +34,7 @@ public struct AddedToken: Sendable {
         "\(text.utf8.count) bytes; at most \(TokenTrie.longestToken) are supported."
       )
     }
+    isBlank = text.unicodeScalars.allSatisfy(\.properties.isWhitespace)
     isSpecial = try fields.bool("special", default: false)
     isSingleWord = try fields.bool("single_word", default: false)
     stripsLeft = try fields.bool("lstrip", default: false)

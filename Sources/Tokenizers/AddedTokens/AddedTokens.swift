@@ -16,6 +16,13 @@ struct AddedTokens: Sendable {
     case text(Range<Int>)
   }
 
+  /// Which tokens are found in a text.
+  enum Found {
+    case all
+    /// Those of white space alone, which steer nothing: for texts that are not trusted.
+    case blank
+  }
+
   init(
     _ list: [Fields],
     vocabulary: Vocabulary,
@@ -66,7 +73,7 @@ struct AddedTokens: Sendable {
   var upperBound: Int { tokens.map { Int($0.id) + 1 }.max() ?? 0 }
 
   /// Cuts a text at the tokens that are found in it as it is, or in its normalized form.
-  func parts(of text: [UInt8], isNormalized: Bool) -> [Part] {
+  func parts(of text: [UInt8], isNormalized: Bool, finding found: Found = .all) -> [Part] {
     let trie = isNormalized ? normalized : raw
     guard !trie.isEmpty else { return text.isEmpty ? [] : [.text(0..<text.count)] }
     var parts: [Part] = []
@@ -76,6 +83,10 @@ struct AddedTokens: Sendable {
       while let (range, index) = trie.nextMatch(in: text, from: place) {
         place = range.upperBound
         let token = tokens[index]
+        if found == .blank, !token.isBlank {
+          place = range.lowerBound + 1
+          continue
+        }
         var (start, end) = (range.lowerBound, range.upperBound)
         if token.isSingleWord,
           endsInWord(text[..<start]) || UTF8Text.first(text[end...]).map(isWord) ?? false

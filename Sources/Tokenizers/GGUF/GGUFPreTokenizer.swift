@@ -63,8 +63,16 @@ struct GGUFPreTokenizer: Sendable {
       .init(patterns: [#"\p{N}{1,3}"#, "[一-龥\u{3040}-ゟ゠-ヿ]+", deepSeek])
     ),
     (
+      ["deepseek-llm"],
+      .init(patterns: [
+        "[\r\n]", #"\s?["# + casedLetters + "]+",
+        "\\s?[!-/:-~\u{ff01}-\u{ff0f}\u{ff1a}-\u{ff5e}‘-‟\u{3000}-。]+", #"\s+$"#, ideographs,
+        #"\p{N}+"#,
+      ])
+    ),
+    (
       ["deepseek-coder"],
-      .init(patterns: ["[\r\n]", #"\s?\p{L}+"#, #"\s?\p{P}+"#, "[一-龥ࠀ-一가-\u{d7ff}]+", #"\p{N}"#])
+      .init(patterns: ["[\r\n]", #"\s?\p{L}+"#, #"\s?\p{P}+"#, ideographs, #"\p{N}"#])
     ),
     (["falcon"], .init(patterns: [#"[\p{P}$+<=>^~|`]+"#, gpt2, "[0-9][0-9][0-9]"])),
     (["bloom", "poro-chat", "gpt3-finnish"], .init(patterns: [bloom])),
@@ -83,6 +91,8 @@ struct GGUFPreTokenizer: Sendable {
     clitics + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"# + digits
       + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|"# + spaces
   }
+
+  private static let ideographs = "[一-龥ࠀ-一가-\u{d7ff}]+"
 
   private static let wordsWithMarks =
     clitics + #"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|"# + spaces

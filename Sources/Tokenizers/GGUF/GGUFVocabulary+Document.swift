@@ -12,11 +12,12 @@ extension GGUFVocabulary {
     return switch model {
     case "gpt2": try byteLevelDocument(file)
     case "llama": sentencePieceDocument()
+    case "bert": try wordPieceDocument(file)
     default:
       throw error(
         file,
         "tokenizer.ggml.model",
-        "'\(model)' is not supported; known here: gpt2, llama."
+        "'\(model)' is not supported; known here: bert, gpt2, llama."
       )
     }
   }
@@ -35,7 +36,7 @@ extension GGUFVocabulary {
     return .object(members)
   }
 
-  private func error(_ file: String, _ key: String, _ message: String) -> TokenizerError {
+  func error(_ file: String, _ key: String, _ message: String) -> TokenizerError {
     TokenizerError(file: file, place: key, message: message)
   }
 
@@ -64,6 +65,8 @@ extension GGUFVocabulary {
       ("tokenizer.ggml.bos_token_id", beginID), ("tokenizer.ggml.eos_token_id", endID),
       ("tokenizer.ggml.unknown_token_id", unknownID),
       ("tokenizer.ggml.padding_token_id", paddingID),
+      ("tokenizer.ggml.cls_token_id", classID),
+      ("tokenizer.ggml.seperator_token_id", separatorID),
     ] {
       if let id, !tokens.indices.contains(id) {
         throw error(file, key, "the id \(id); one of the \(tokens.count) tokens' is needed.")
@@ -72,7 +75,14 @@ extension GGUFVocabulary {
   }
 
   private func byteLevelDocument(_ file: String) throws(TokenizerError) -> JSONValue {
-    let name = preTokenizer ?? "default"
+    guard let name = preTokenizer else {
+      throw error(
+        file,
+        "tokenizer.ggml.pre",
+        "it is not there, and without it nothing tells how text is split. Convert the model anew, or "
+          + "put its tokenizer.json to use instead."
+      )
+    }
     guard let preTokenizer = GGUFPreTokenizer.named(name) else {
       throw error(
         file,
@@ -93,7 +103,8 @@ extension GGUFVocabulary {
     return document(
       normalizer: .null,
       preTokenizer: ["type": "Sequence", "pretokenizers": .array(splits + [byteLevel])],
-      addsBegin: addsBegin ?? preTokenizer.addsBegin,
+      begin: addsBegin ?? preTokenizer.addsBegin ? beginID : nil,
+      end: addsEnd == true ? endID : nil,
       decoder: byteLevel,
       model: [
         "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
@@ -123,7 +134,8 @@ extension GGUFVocabulary {
         "normalizers": .array(addsSpace ? [prepending, replacing] : [replacing]),
       ],
       preTokenizer: .null,
-      addsBegin: addsBegin ?? true,
+      begin: addsBegin ?? true ? beginID : nil,
+      end: addsEnd == true ? endID : nil,
       decoder: [
         "type": "Sequence", "decoders": .array(addsSpace ? decoders + [stripping] : decoders),
       ],
@@ -137,16 +149,15 @@ extension GGUFVocabulary {
     )
   }
 
-  private func document(
+  func document(
     normalizer: JSONValue,
     preTokenizer: JSONValue,
-    addsBegin: Bool,
+    begin: Int?,
+    end: Int?,
     decoder: JSONValue,
     model: JSONValue
   ) -> JSONValue {
-    let begin = addsBegin ? beginID : nil
-    let end = addsEnd == true ? endID : nil
-    return [
+    [
       "version": "1.0", "truncation": .null, "padding": .null, "added_tokens": addedTokens,
       "normalizer": normalizer, "pre_tokenizer": preTokenizer,
       "post_processor": begin == nil && end == nil ? .null : template(begin: begin, end: end),

@@ -1,6 +1,7 @@
 /// A tokenizer as a GGUF file's metadata hold it, under `tokenizer.ggml.` and `tokenizer.`.
 public struct GGUFVocabulary: Sendable {
-  /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE) or `llama` (SentencePiece BPE).
+  /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE), `llama` (SentencePiece BPE) or `bert`
+  /// (WordPiece).
   public var model: String
   /// `tokenizer.ggml.pre`: how text is split for byte-level BPE, such as `smollm`.
   public var preTokenizer: String?
@@ -20,6 +21,15 @@ public struct GGUFVocabulary: Sendable {
   public var unknownID: Int?
   /// `tokenizer.ggml.padding_token_id`: fills up batches.
   public var paddingID: Int?
+  /// `tokenizer.ggml.cls_token_id`: starts a text for BERT.
+  public var classID: Int?
+  /// `tokenizer.ggml.seperator_token_id`, as it is spelled: ends a text for BERT.
+  public var separatorID: Int?
+  /// `tokenizer.ggml.normalizer.lowercase`: whether WordPiece makes letters small; if not told, yes.
+  public var lowercases: Bool?
+  /// `tokenizer.ggml.normalizer.strip_accents`: whether WordPiece drops accents; if not told, as
+  /// `lowercases`.
+  public var stripsAccents: Bool?
   /// `tokenizer.ggml.add_bos_token`: whether encoding puts the first before a text.
   public var addsBegin: Bool?
   /// `tokenizer.ggml.add_eos_token`: whether encoding puts the second behind it.

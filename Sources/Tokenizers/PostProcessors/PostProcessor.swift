@@ -2,8 +2,8 @@ import KaratBytes
 
 /// Which special tokens stand around a text.
 struct PostProcessor: Sendable {
-  private(set) var prefix: [Int32] = []
-  private(set) var suffix: [Int32] = []
+  var prefix: [Int32] = []
+  var suffix: [Int32] = []
 
   private static let known = [
     "BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing",
