@@ -16,7 +16,12 @@ public struct Architecture: Sendable {
   package let isSpare: @Sendable (TensorName) -> Bool
 
   /// Every family that Karat knows.
-  public static let all: [Architecture] = [.llama]
+  public static let all: [Architecture] = [
+    .llama,
+    .mistral,
+    .qwen2,
+    .qwen3,
+  ]
 
   /// The family of a config.
   ///

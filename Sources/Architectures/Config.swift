@@ -1,5 +1,4 @@
 package import KaratBytes
-package import KaratGraphs
 
 /// Reads typed values from a model's config.json, with limits that keep a hostile one harmless.
 package struct Config {
@@ -32,8 +31,27 @@ package struct Config {
   }
 
   /// A whole number from 1 to a limit, or another value where it is absent or null.
-  package func size(_ key: String, default other: Int) throws(ConfigError) -> Int {
-    present(key) == nil ? other : try size(key)
+  ///
+  /// - Parameters:
+  ///   - key: its name.
+  ///   - other: what null stands for.
+  ///   - absent: what its absence stands for, where a family means something else by that.
+  package func size(
+    _ key: String,
+    default other: Int,
+    whereAbsent absent: Int? = nil
+  ) throws(ConfigError) -> Int {
+    if let absent, object[key] == nil { return absent }
+    return present(key) == nil ? other : try size(key)
+  }
+
+  /// A finite number, or nil where it is absent or null.
+  package func number(_ key: String) throws(ConfigError) -> Double? {
+    guard let value = present(key) else { return nil }
+    guard let number = value.double, number.isFinite else {
+      throw fault("'\(key)' is \(value.shortText); a number is needed.")
+    }
+    return number
   }
 
   /// A positive number, or another value where it is absent or null.
@@ -75,6 +93,15 @@ package struct Config {
     return text
   }
 
+  /// Texts, or nil where they are absent or null.
+  package func texts(_ key: String) throws(ConfigError) -> [String]? {
+    guard let value = present(key) else { return nil }
+    guard let texts = value.array?.map(\.string), texts.allSatisfy({ $0 != nil }) else {
+      throw fault("'\(key)' is \(value.shortText); a list of texts is needed.")
+    }
+    return texts.compactMap(\.self)
+  }
+
   /// Refuses keys that would change what is computed, unless they hold a value that does not.
   package func refuse(_ keys: String..., unless harmless: JSONValue...) throws(ConfigError) {
     for key in keys {
@@ -90,58 +117,17 @@ package struct Config {
 
   package func fault(_ message: String) -> ConfigError { ConfigError(file: file, message) }
 
+  /// Whether a key is there and not null.
+  func isPresent(_ key: String) -> Bool { present(key) != nil }
+
   private func present(_ key: String) -> JSONValue? {
     object[key].flatMap { $0.isNull ? nil : $0 }
   }
 }
 
-extension Config {
-  /// How fast rotary embeddings turn: `rope_parameters` of newer configs, or `rope_theta` and
-  /// `rope_scaling` of older ones.
-  package func rotation() throws(ConfigError) -> RotationFrequencies {
-    let parameters = try nested("rope_parameters")
-    let own = try positive("rope_theta", default: 10_000)
-    let base: Float
-    if let parameters {
-      base = try parameters.positive("rope_theta", default: own)
-    } else {
-      base = own
-    }
-    let settings: Config?
-    if let parameters { settings = parameters } else { settings = try nested("rope_scaling") }
-    guard let settings else { return RotationFrequencies(base: base) }
-    try settings.refuse("partial_rotary_factor", unless: 1, 1.0)
-    let current = try settings.text("rope_type")
-    let former = try settings.text("type")
-    let type = current ?? former ?? "default"
-    switch type {
-    case "default": return RotationFrequencies(base: base)
-    case "linear":
-      let factor = try settings.positive("factor", default: nil)
-      return RotationFrequencies(base: base, scaling: .linear(factor: factor))
-    case "llama3":
-      return RotationFrequencies(
-        base: base,
-        scaling: .llama3(
-          factor: try settings.positive("factor", default: nil),
-          lowFactor: try settings.positive("low_freq_factor", default: nil),
-          highFactor: try settings.positive("high_freq_factor", default: nil),
-          originalLength: try settings.positive("original_max_position_embeddings", default: nil)
-        )
-      )
-    default:
-      throw ConfigError(
-        file: settings.file,
-        "the rotary scaling '\(type)' is not supported. Supported: default, linear, llama3.",
-        isUnsupported: true
-      )
-    }
-  }
-}
-
 extension JSONValue {
   /// The value as it stands in messages, cut where it is long.
-  fileprivate var shortText: String {
+  var shortText: String {
     let text = String(decoding: serialized(indent: nil), as: UTF8.self)
     return text.count > 40 ? text.prefix(40) + "…" : text
   }

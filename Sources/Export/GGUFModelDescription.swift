@@ -78,6 +78,12 @@ struct GGUFModelDescription {
       self.llama3 = llama3
       ropeDivisors = Tensor(divisors.map(Float.init))
       linearFactor = nil
+    case .yarn:
+      throw ConfigError(
+        file: config.file,
+        "the rotary scaling 'yarn' is not written as GGUF.",
+        isUnsupported: true
+      )
     }
   }
 

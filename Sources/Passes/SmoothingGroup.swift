@@ -58,9 +58,9 @@ extension Graph {
       let (source, channels, count): (SmoothingGroup.Producer, [Int], Int)
       switch producer.op {
       case .rmsNorm:
-        guard let weight = parameter(producer.inputs[1]), !shared.contains(weight.tensor) else {
-          return nil
-        }
+        guard let weight = parameter(producer.inputs[1]), !shared.contains(weight.tensor),
+          type(of: producer.inputs[1]).features == features
+        else { return nil }
         source = .norm(weight: weight.tensor, features: features)
         (channels, count) = (Array(0..<features), features)
       case .swiglu:

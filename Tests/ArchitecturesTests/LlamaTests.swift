@@ -150,10 +150,11 @@ func edited(of name: String = "llama-tiny", _ changes: [(String, JSONValue)]) th
     #expect(
       message {
         _ = try rotation([
-          ("rope_parameters", .null), ("rope_scaling", object([("type", "yarn"), ("factor", 4)])),
+          ("rope_parameters", .null),
+          ("rope_scaling", object([("type", "dynamic"), ("factor", 4)])),
         ])
       }
-        == "config.json, 'rope_scaling': the rotary scaling 'yarn' is not supported. Supported: default, linear, llama3."
+        == "config.json, 'rope_scaling': the rotary scaling 'dynamic' is not supported. Supported: default, linear, llama3, yarn."
     )
     #expect(
       message { _ = try rotation([("rope_parameters", object([("rope_type", "llama3")]))]) }

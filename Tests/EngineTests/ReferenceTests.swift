@@ -6,7 +6,9 @@ import Testing
 
 /// Models against what transformers computed for the same weights and tokens in float32.
 @Suite struct Reference {
-  @Test(arguments: ["alice", "llama-tiny", "llama3-rope-tiny"])
+  @Test(arguments: [
+    "alice", "llama-tiny", "llama3-rope-tiny", "mistral-tiny", "qwen2-tiny", "qwen3-tiny",
+  ])
   func logitsAndHiddenStatesAgree(_ name: String) throws {
     let expected = try Expected("\(name)/expected.safetensors")
     let executor = Executor(try LoadedModel.open(fixture(name)).model)
@@ -28,7 +30,9 @@ import Testing
     #expect(shown == Set(names.keys))
   }
 
-  @Test(arguments: ["llama-tiny", "llama3-rope-tiny"])
+  @Test(arguments: [
+    "llama-tiny", "llama3-rope-tiny", "mistral-tiny", "qwen2-tiny", "qwen3-tiny",
+  ])
   func aSequenceGivesTheSameAloneAndInABatch(_ name: String) throws {
     let ids = try Expected("\(name)/expected.safetensors").ids("input_ids")
     let executor = Executor(try LoadedModel.open(fixture(name)).model)
@@ -38,6 +42,14 @@ import Testing
     }
     let alone = try ids.flatMap { try executor.logits($0).elements(as: Float.self) }
     #expect(relativeError(alone, together) < 1e-5)
+  }
+
+  /// The whole sequence at once, and in steps of several sizes after which keys and values are kept.
+  @Test(arguments: ["llama-tiny", "llama3-rope-tiny", "mistral-tiny", "qwen2-tiny", "qwen3-tiny"])
+  func aCacheGivesTheSameAsTheWholeSequence(_ name: String) throws {
+    let ids = try Expected("\(name)/expected.safetensors").ids("input_ids")
+    let executor = Executor(try LoadedModel.open(fixture(name)).model)
+    #expect(relativeError(try cached(executor, ids), try whole(executor, ids)) < 1e-4)
   }
 
   @Test func heldOutLossesAgreeForEachToken() throws {
@@ -51,6 +63,39 @@ import Testing
     let perplexity = exp(losses.reduce(0, +) / Double(losses.count))
     #expect(abs(perplexity - 127.35) < 0.005)
   }
+}
+
+/// The logits of sequences of one length that run at once.
+func whole(_ executor: Executor, _ ids: [[Int32]]) throws -> [Float] {
+  var logits: [Float] = []
+  try executor.run(tokens: ids, names: ["logits"]) { _, operand in
+    logits = operand.copied().elements(as: Float.self)
+  }
+  return logits
+}
+
+/// The logits of sequences that run in steps of 1, 7, 1, 7… tokens with a cache.
+func cached(_ executor: Executor, _ ids: [[Int32]]) throws -> [Float] {
+  let cache = KeyValueCache(batch: ids.count)
+  var logits = Array(repeating: [Float](), count: ids.count)
+  var start = 0
+  while start < ids[0].count {
+    let end = min(start + (start % 8 == 0 ? 1 : 7), ids[0].count)
+    try executor.run(
+      tokens: ids.map { Array($0[start..<end]) },
+      start: start,
+      cache: cache,
+      names: ["logits"]
+    ) { _, operand in
+      let rows = operand.copied().elements(as: Float.self)
+      let each = rows.count / ids.count
+      for sequence in ids.indices {
+        logits[sequence] += rows[sequence * each..<(sequence + 1) * each]
+      }
+    }
+    start = end
+  }
+  return logits.flatMap(\.self)
 }
 
 /// The negative log-likelihood of every token but the first of each window, in nats.

@@ -52,7 +52,18 @@ import Testing
       [state(6), ValueType(.f32, 6)],
       "F32[batch, length, 6]"
     ),
+    // One norm for all heads, each of the weight's length.
+    Rule(
+      .rmsNorm(RMSNorm(epsilon: 1e-6)),
+      [state(6), ValueType(.f32, 2)],
+      "F32[batch, length, 6]"
+    ),
     Rule(rope, [state(8)], "F32[batch, length, 8]"),
+    Rule(
+      .rope(RoPE(headSize: 3, rotated: 1..<3, frequencies: RotationFrequencies(base: 10_000))),
+      [state(6)],
+      "F32[batch, length, 6]"
+    ),
     Rule(attention, [state(16), state(8), state(8)], "F32[batch, length, 16]"),
     // Values may have heads of another size than keys.
     Rule(attention, [state(16), state(8), state(6)], "F32[batch, length, 12]"),
@@ -126,6 +137,11 @@ import Testing
     Rule(rope, [state(6)], "heads of 4 cannot be rotated in [F32[batch, length, 6]]."),
     Rule(
       .rope(RoPE(headSize: 3, frequencies: RotationFrequencies(base: 10_000))),
+      [state(6)],
+      "heads of 3 cannot be rotated in [F32[batch, length, 6]]."
+    ),
+    Rule(
+      .rope(RoPE(headSize: 3, rotated: 2..<4, frequencies: RotationFrequencies(base: 10_000))),
       [state(6)],
       "heads of 3 cannot be rotated in [F32[batch, length, 6]]."
     ),

@@ -116,41 +116,54 @@ extension Kernels {
     }
   }
 
-  @Test(arguments: [(1, 1, 1, 2), (2, 5, 3, 6), (3, 70, 9, 64), (1, 2, 1, 80)])
-  func rotaryPositions(batch: Int, length: Int, heads: Int, headSize: Int) {
+  @Test(
+    arguments: [
+      (1, 1, 1, 2, 0..<2), (2, 5, 3, 6, 0..<6), (3, 70, 9, 64, 0..<64), (1, 2, 1, 80, 0..<80),
+      (2, 3, 2, 7, 1..<7), (1, 9, 4, 48, 16..<48), (2, 2, 3, 40, 0..<20),
+    ],
+    [RotaryPairing.halves, .neighbours]
+  )
+  func rotaryPositions(sizes: (Int, Int, Int, Int, Range<Int>), pairing: RotaryPairing) {
+    let shape = RotaryShape(
+      batch: sizes.0,
+      length: sizes.1,
+      heads: sizes.2,
+      headSize: sizes.3,
+      rotated: sizes.4,
+      pairing: pairing
+    )
     var numbers = Numbers(seed: 6)
-    let x = numbers.floats(batch * length * heads * headSize)
+    let x = numbers.floats(sizes.0 * sizes.1 * sizes.2 * sizes.3)
     let start = 3
-    let cosines = numbers.floats((start + length) * headSize / 2)
-    let sines = numbers.floats((start + length) * headSize / 2)
-    sweep { workers in
-      filled(x.count, with: Float(7)) { out in
-        out.update(from: x, count: x.count)
-        rope(
-          x: out,
-          batch: batch,
-          length: length,
-          heads: heads,
-          headSize: headSize,
+    let cosines = numbers.floats((start + shape.length) * shape.rotated.count / 2)
+    let sines = numbers.floats((start + shape.length) * shape.rotated.count / 2)
+    for inPlace in [true, false] {
+      sweep { workers in
+        filled(x.count, with: Float(7)) { out in
+          x.withUnsafeBufferPointer { x in
+            guard let first = x.baseAddress else { return }
+            if inPlace { out.update(from: first, count: x.count) }
+            rope(
+              x: inPlace ? UnsafePointer(out) : first,
+              shape: shape,
+              cosines: cosines,
+              sines: sines,
+              start: start,
+              out: out,
+              on: workers
+            )
+          }
+        }
+      } check: { level, found in
+        let expected = Reference.rope(
+          x: x,
+          shape: shape,
           cosines: cosines,
           sines: sines,
-          start: start,
-          out: out,
-          on: workers
+          start: start
         )
+        expectClose(found, expected, tolerance: 5e-7, "\(level)")
       }
-    } check: { level, found in
-      let expected = Reference.rope(
-        x: x,
-        batch: batch,
-        length: length,
-        heads: heads,
-        headSize: headSize,
-        cosines: cosines,
-        sines: sines,
-        start: start
-      )
-      expectClose(found, expected, tolerance: 5e-7, "\(level)")
     }
   }
 

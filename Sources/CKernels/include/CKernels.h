@@ -121,6 +121,13 @@ typedef struct karat_extremes {
   bool finite;
 } karat_extremes;
 
+/// The elements of a head that rotary positions turn: `pairs` pairs from element `first` on, of
+/// neighbours, or of the first half and the second; the others stay as they are.
+typedef struct karat_rotation {
+  size_t heads, head_size, first, pairs;
+  bool neighbours;
+} karat_rotation;
+
 /// The operations of one instruction set.
 typedef struct karat_kernels {
   karat_instruction_set instruction_set;
@@ -128,9 +135,9 @@ typedef struct karat_kernels {
   // Rows of floats.
   void (*rms_norm)(
     const float *x, size_t rows, size_t features, const float *weight, float epsilon, float *out);
-  /// x, out [positions, heads, head_size]; cosines, sines [positions, head_size / 2].
+  /// x, out [positions, heads, head_size]; cosines, sines [positions, pairs]. out may be x.
   void (*rope)(
-    const float *x, size_t positions, size_t heads, size_t head_size, const float *cosines,
+    const karat_rotation *rotation, const float *x, size_t positions, const float *cosines,
     const float *sines, float *out);
   void (*swiglu)(const float *gate, const float *up, size_t count, float *out);
   void (*add)(const float *a, const float *b, size_t count, float *out);

@@ -26,24 +26,43 @@ static void rms_norm(
   }
 }
 
+INLINE void rotate_halves(
+    const float *x, size_t pairs, const float *cosine, const float *sine, float *out) {
+  size_t i = 0;
+  for (; i + LANES <= pairs; i += LANES) {
+    floats a = load(x + i), b = load(x + pairs + i), c = load(cosine + i), s = load(sine + i);
+    store(out + i, a * c - b * s);
+    store(out + pairs + i, b * c + a * s);
+  }
+  for (; i < pairs; i++) {
+    float a = x[i], b = x[pairs + i];
+    out[i] = a * cosine[i] - b * sine[i];
+    out[pairs + i] = b * cosine[i] + a * sine[i];
+  }
+}
+
+INLINE void rotate_neighbours(
+    const float *x, size_t pairs, const float *cosine, const float *sine, float *out) {
+  for (size_t i = 0; i < pairs; i++) {
+    float a = x[2 * i], b = x[2 * i + 1];
+    out[2 * i] = a * cosine[i] - b * sine[i];
+    out[2 * i + 1] = b * cosine[i] + a * sine[i];
+  }
+}
+
 static void rope(
-    const float *x, size_t positions, size_t heads, size_t head_size, const float *cosines,
+    const karat_rotation *rotation, const float *x, size_t positions, const float *cosines,
     const float *sines, float *out) {
-  size_t half = head_size / 2;
+  size_t pairs = rotation->pairs, first = rotation->first, end = first + 2 * pairs;
+  size_t size = rotation->head_size;
   for (size_t position = 0; position < positions; position++) {
-    const float *cosine = cosines + position * half, *sine = sines + position * half;
-    for (size_t head = 0; head < heads; head++, x += head_size, out += head_size) {
-      size_t i = 0;
-      for (; i + LANES <= half; i += LANES) {
-        floats a = load(x + i), b = load(x + half + i), c = load(cosine + i), s = load(sine + i);
-        store(out + i, a * c - b * s);
-        store(out + half + i, b * c + a * s);
-      }
-      for (; i < half; i++) {
-        float a = x[i], b = x[half + i];
-        out[i] = a * cosine[i] - b * sine[i];
-        out[half + i] = b * cosine[i] + a * sine[i];
-      }
+    const float *cosine = cosines + position * pairs, *sine = sines + position * pairs;
+    for (size_t head = 0; head < rotation->heads; head++, x += size, out += size) {
+      if (rotation->neighbours) rotate_neighbours(x + first, pairs, cosine, sine, out + first);
+      else rotate_halves(x + first, pairs, cosine, sine, out + first);
+      if (out == x) continue;
+      memcpy(out, x, first * sizeof *x);
+      memcpy(out + end, x + end, (size - end) * sizeof *x);
     }
   }
 }

@@ -2,7 +2,7 @@ import KaratKernels
 import KaratTensors
 
 /// Root-mean-square normalization: x / sqrt(mean(x²) + ε) · weight over the innermost extent
-/// (Zhang and Sennrich, 2019).
+/// (Zhang and Sennrich, 2019), or over each head of it, where the weight is as long as a head.
 public struct RMSNorm: Operation {
   /// Added to the mean square before the root.
   public let epsilon: Float
@@ -16,17 +16,19 @@ public struct RMSNorm: Operation {
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
     guard inputs.count == 2, inputs[0].dtype == .f32, let features = inputs[0].features,
-      inputs[1] == ValueType(.f32, features)
+      let size = inputs[1].features, inputs[1] == ValueType(.f32, size), size > 0,
+      features % size == 0
     else { throw GraphError("a norm's weight must match its input's innermost extent: \(inputs).") }
     return [inputs[0]]
   }
 
   package func evaluate(_ run: Evaluation) {
     let x = run.inputs[0]
+    let size = run.inputs[1].features
     rmsNorm(
       x: x.floats,
-      rows: x.rows,
-      features: x.features,
+      rows: x.count / size,
+      features: size,
       weight: run.inputs[1].floats,
       epsilon: epsilon,
       out: run.outputs[0].mutableFloats,

@@ -1,44 +1,67 @@
-import KaratKernels
+package import KaratKernels
 import KaratTensors
 
-/// Rotary position embedding of heads laid side by side: pairs (i, i + headSize/2) of each head
-/// turn by an angle that grows with the position (Su et al., 2021).
+/// Rotary position embedding of heads laid side by side: pairs of elements of each head turn by an
+/// angle that grows with the position (Su et al., 2021).
 public struct RoPE: Operation {
-  /// Elements of one head; even.
+  /// Elements of one head.
   public let headSize: Int
+  /// Which elements of each head turn, an even number; the others stay as they are.
+  public let rotated: Range<Int>
+  /// Which of them are a pair.
+  package let pairing: RotaryPairing
   /// How fast each pair turns.
   public let frequencies: RotationFrequencies
 
-  package init(headSize: Int, frequencies: RotationFrequencies) {
+  package init(
+    headSize: Int,
+    rotated: Range<Int>? = nil,
+    pairing: RotaryPairing = .halves,
+    frequencies: RotationFrequencies
+  ) {
     self.headSize = headSize
+    self.rotated = rotated ?? 0..<max(headSize, 0)
+    self.pairing = pairing
     self.frequencies = frequencies
   }
 
   package var name: String { "rope" }
   package var attributes: [(name: String, value: String)] {
     [("head_size", "\(headSize)"), ("base", "\(frequencies.base)")]
+      + (rotated == 0..<headSize
+        ? [] : [("rotated", "\(rotated.lowerBound)..<\(rotated.upperBound)")])
+      + (pairing == .halves ? [] : [("pairing", "\(pairing)")])
       + (frequencies.scaling.map { [("scaling", "\($0)")] } ?? [])
+      + (frequencies.amplitude == 1 ? [] : [("amplitude", "\(frequencies.amplitude)")])
   }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
     guard inputs.count == 1, inputs[0].dtype == .f32, inputs[0].extents.count == 3,
-      let features = inputs[0].features,
-      headSize > 0, headSize % 2 == 0, features % headSize == 0
+      let features = inputs[0].features, headSize > 0, features % headSize == 0,
+      (0...headSize).contains(rotated.upperBound), rotated.lowerBound >= 0,
+      rotated.count % 2 == 0, !rotated.isEmpty
     else { throw GraphError("heads of \(headSize) cannot be rotated in \(inputs).") }
     return inputs
   }
 
   package func evaluate(_ run: Evaluation) {
     let x = run.inputs[0]
-    let last = run.binding.start + run.binding.length
-    let table = run.rotations.table(self, positions: last)
+    let table = run.rotations.table(
+      frequencies,
+      size: rotated.count,
+      positions: run.binding.start + run.binding.length
+    )
     table.withPointers { cosines, sines in
       rope(
         x: x.floats,
-        batch: x.shape[0],
-        length: x.shape[1],
-        heads: x.features / headSize,
-        headSize: headSize,
+        shape: RotaryShape(
+          batch: x.shape[0],
+          length: x.shape[1],
+          heads: x.features / headSize,
+          headSize: headSize,
+          rotated: rotated,
+          pairing: pairing
+        ),
         cosines: cosines,
         sines: sines,
         start: run.binding.start,

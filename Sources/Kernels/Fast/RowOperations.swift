@@ -18,42 +18,6 @@ package func rmsNorm(
   }
 }
 
-/// Rotates queries or keys by their positions (RoPE), pairing elements i and i + headSize / 2.
-///
-/// x and out are [batch, length, heads, headSize]; element t of a sequence uses row `start + t` of
-/// cosines and sines [positions, headSize / 2]. `out` may be `x`.
-package func rope(
-  x: UnsafePointer<Float>,
-  batch: Int,
-  length: Int,
-  heads: Int,
-  headSize: Int,
-  cosines: UnsafePointer<Float>,
-  sines: UnsafePointer<Float>,
-  start: Int,
-  out: UnsafeMutablePointer<Float>,
-  on workers: Workers
-) {
-  precondition(headSize % 2 == 0, "rotary positions need an even head size")
-  let width = heads * headSize
-  let size = max(1, elementsPerTile / max(1, width))
-  let runs = (length + size - 1) / size
-  workers.forEachTile(batch * runs) { tile in
-    let first = tile % runs * size
-    let offset = (tile / runs * length + first) * width
-    let angle = (start + first) * (headSize / 2)
-    kernels.rope(
-      x + offset,
-      min(size, length - first),
-      heads,
-      headSize,
-      cosines + angle,
-      sines + angle,
-      out + offset
-    )
-  }
-}
-
 /// Gates elements: out = gate / (1 + e^-gate) · up.
 ///
 /// `out` may be either input.

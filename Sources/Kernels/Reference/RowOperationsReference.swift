@@ -21,29 +21,31 @@ extension Reference {
     return out
   }
 
-  /// Rotates pairs (i, i + headSize / 2) of x [batch, length, heads, headSize] by the angles of row
-  /// `start + t` of cosines and sines [positions, headSize / 2].
+  /// Rotates pairs of x [batch, length, heads, headSize] by the angles of row `start + t` of cosines
+  /// and sines [positions, pairs].
   package static func rope(
     x: [Float],
-    batch: Int,
-    length: Int,
-    heads: Int,
-    headSize: Int,
+    shape: RotaryShape,
     cosines: [Float],
     sines: [Float],
     start: Int
   ) -> [Float] {
     var out = x
-    let half = headSize / 2
-    for row in 0..<batch * length * heads {
-      let position = start + row / heads % length
-      for i in 0..<half {
-        let a = Double(x[row * headSize + i])
-        let b = Double(x[row * headSize + half + i])
-        let cosine = Double(cosines[position * half + i])
-        let sine = Double(sines[position * half + i])
-        out[row * headSize + i] = Float(a * cosine - b * sine)
-        out[row * headSize + half + i] = Float(b * cosine + a * sine)
+    let pairs = shape.rotated.count / 2
+    for head in 0..<shape.batch * shape.length * shape.heads {
+      let position = start + head / shape.heads % shape.length
+      let first = head * shape.headSize + shape.rotated.lowerBound
+      for pair in 0..<pairs {
+        let (i, j) =
+          switch shape.pairing {
+          case .halves: (first + pair, first + pairs + pair)
+          case .neighbours: (first + 2 * pair, first + 2 * pair + 1)
+          }
+        let (a, b) = (Double(x[i]), Double(x[j]))
+        let cosine = Double(cosines[position * pairs + pair])
+        let sine = Double(sines[position * pairs + pair])
+        out[i] = Float(a * cosine - b * sine)
+        out[j] = Float(b * cosine + a * sine)
       }
     }
     return out

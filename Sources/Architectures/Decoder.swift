@@ -1,0 +1,104 @@
+import KaratBytes
+package import KaratGraphs
+package import KaratTensors
+
+/// What decoders share, whatever their blocks hold: an embedding, blocks that add attention and a
+/// feed-forward layer to a residual stream, a norm, and a head that may be the embedding again.
+///
+/// A family says how attention and feed-forward layers are traced; both are given the normalized
+/// stream [batch, length, hidden], the block's place in the checkpoint (`model.layers.7`) and its
+/// number, and give what is added to the stream.
+package struct Decoder {
+  package typealias Sublayer = (_ x: Value, _ block: Scope, _ layer: Int) -> Value
+
+  package let vocabulary: Int
+  package let hidden: Int
+  package let layers: Int
+  package let epsilon: Float
+  /// Whether the embedding is the head too.
+  package let isHeadTied: Bool
+
+  /// Reads what configs of all decoders say.
+  ///
+  /// - Throws: `ConfigError` also where keys of other families ask for what is not computed here.
+  package init(_ config: Config, epsilon: Float = 1e-6) throws(ConfigError) {
+    vocabulary = try config.size("vocab_size")
+    hidden = try config.size("hidden_size")
+    layers = try config.size("num_hidden_layers", atMost: Config.mostLayers)
+    self.epsilon = try config.positive("rms_norm_eps", default: epsilon)
+    isHeadTied = try config.flag("tie_word_embeddings", default: false)
+    try config.refuse(
+      "attn_logit_softcapping",
+      "final_logit_softcapping",
+      "logit_scale",
+      "logits_scaling",
+      "embedding_multiplier",
+      "residual_multiplier",
+      "attention_multiplier",
+      "attention_chunk_size",
+      "no_rope_layers",
+      "clip_qkv"
+    )
+    try config.refuse("is_causal", unless: true)
+    try config.refuse("use_bidirectional_attention", unless: false)
+  }
+
+  /// Traces the model.
+  ///
+  /// - Parameters:
+  ///   - config: what it is made from, for messages.
+  ///   - attention: traces a block's attention.
+  ///   - feedForward: traces a block's feed-forward layer.
+  /// - Returns: a graph that names `hidden_after_layer_N`, `last_hidden_state` and `logits`.
+  /// - Throws: `ConfigError` where values do not fit together.
+  package func trace(
+    _ config: Config,
+    attention: Sublayer,
+    feedForward: Sublayer
+  ) throws(ConfigError) -> Graph {
+    let tracer = Tracer()
+    let w = tracer.root / "model"
+    let ids = tracer.input("input_ids", ValueType(.i32, [.batch, .length]))
+    let table = (w / "embed_tokens").parameter("weight", vocabulary, hidden)
+
+    var x = ids.through(.embedding(Embedding()), table, at: w / "embed_tokens")
+    for layer in 0..<layers {
+      x = tracer.block(layer) {
+        let block = w / "layers" / "\(layer)"
+        let h = x + attention(norm(x, block / "input_layernorm"), block, layer)
+        return h + feedForward(norm(h, block / "post_attention_layernorm"), block, layer)
+      }
+      tracer.name(x, "hidden_after_layer_\(layer)")
+    }
+    x = norm(x, w / "norm")
+    tracer.name(x, "last_hidden_state")
+    let head = tracer.root / "lm_head"
+    let logits =
+      isHeadTied
+      ? x.through(.linear(Linear()), table, at: head)
+      : linear(x, head, hidden, vocabulary)
+    tracer.name(logits, "logits")
+    return try tracer.graph(of: config)
+  }
+
+  private func norm(_ x: Value, _ w: Scope) -> Value {
+    x.through(.rmsNorm(RMSNorm(epsilon: epsilon)), w.parameter("weight", hidden), at: w)
+  }
+
+  /// Whether a tensor may lie in a decoder's checkpoint without being read: old ones carry the
+  /// rotary table, and tied ones at times a copy of the head.
+  package static func isSpare(_ name: TensorName) -> Bool {
+    name.text.hasSuffix("rotary_emb.inv_freq") || name == "lm_head.weight"
+  }
+}
+
+extension Tracer {
+  /// The graph of what was traced; a fault is the config's.
+  package func graph(of config: Config) throws(ConfigError) -> Graph {
+    do {
+      return try finish()
+    } catch {
+      throw config.fault("\(error)")
+    }
+  }
+}
