@@ -105,8 +105,8 @@ extension PatternParser {
     case "D": return UnicodeSets.digits.inverted
     case "s": return UnicodeSets.whitespace
     case "S": return UnicodeSets.whitespace.inverted
-    case "w": return UnicodeSets.word
-    case "W": return UnicodeSets.word.inverted
+    case "w": return UnicodeSets.onigurumaWord
+    case "W": return UnicodeSets.onigurumaWord.inverted
     case "h": return UnicodeSets.hexDigits
     case "H": return UnicodeSets.hexDigits.inverted
     case "p", "P": return try property(isNegated: scalar == "P", from: start)

@@ -79,7 +79,7 @@ struct PatternText {
   }
 
   private func isWord(at position: Int) -> Bool {
-    position < count && UnicodeSets.word.contains(scalar(at: position).0)
+    position < count && UnicodeSets.onigurumaWord.contains(scalar(at: position).0)
   }
 
   private func isWord(before position: Int) -> Bool {

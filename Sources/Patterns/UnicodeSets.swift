@@ -1,5 +1,17 @@
 /// The sets that patterns name: general categories, a few properties and scripts.
+///
+/// They are those of Unicode 16, as Oniguruma in the `tokenizers` package 0.23 has them, whatever newer
+/// version the Swift library knows: a text has the same tokens on every system.
 package enum UnicodeSets {
+  private static let version = 16
+
+  /// The category in that version.
+  private static func category(of scalar: Unicode.Scalar) -> Unicode.GeneralCategory {
+    // ʕ has no case since version 17.
+    if scalar == "\u{295}" { return .lowercaseLetter }
+    return scalar.isAssigned(inUnicode: version) ? scalar.properties.generalCategory : .unassigned
+  }
+
   /// The set of a property name as in `\p{Lu}`, or nil where the name is not known.
   ///
   /// Case, spaces, `-` and `_` do not matter.
@@ -13,7 +25,7 @@ package enum UnicodeSets {
     case "any": return .all
     case "alphabetic", "alpha": return alphabetic
     case "whitespace", "space": return whitespace
-    case "word": return word
+    case "word": return onigurumaWord
     case "han", "scripthan", "script=han", "sc=han": return han
     case "hiragana": return hiragana
     case "katakana": return katakana
@@ -32,11 +44,16 @@ package enum UnicodeSets {
   static let alphabetic = scan { $0.properties.isAlphabetic }
   static let digits = category(.decimalNumber)
 
-  /// What `\w` means: letters, marks, decimal digits and connecting punctuation.
+  /// What words are made of by Unicode's recommendation: letters, marks, decimal digits and connecting punctuation.
   package static let word = ScalarSet(
     alphabetic.ranges + digits.ranges + category(.nonspacingMark).ranges
       + category(.spacingMark).ranges + category(.enclosingMark).ranges
       + category(.connectorPunctuation).ranges
+  )
+
+  /// What `\w` means: Oniguruma counts six superscripts and fractions of Latin-1 too.
+  static let onigurumaWord = ScalarSet(
+    word.ranges + [0xb2...0xb3, 0xb9...0xb9, 0xbc...0xbe]
   )
 
   static let hexDigits = ScalarSet([0x30...0x39, 0x41...0x46, 0x61...0x66])
@@ -85,7 +102,7 @@ package enum UnicodeSets {
   /// The scalars of which a property holds.
   private static func scan(_ holds: (Unicode.Scalar) -> Bool) -> ScalarSet {
     var ranges: [ClosedRange<UInt32>] = []
-    for scalar in scannedScalars where holds(scalar) {
+    for scalar in scannedScalars where scalar.isAssigned(inUnicode: version) && holds(scalar) {
       if let last = ranges.last, last.upperBound + 1 == scalar.value {
         ranges[ranges.count - 1] = last.lowerBound...scalar.value
       } else {
@@ -103,7 +120,7 @@ package enum UnicodeSets {
     var value: UInt32 = 0
     while value < ScalarSet.limit {
       let scalar = Unicode.Scalar(value)
-      let index = scalar.map { rank($0.properties.generalCategory) } ?? rank(.surrogate)
+      let index = scalar.map { rank(category(of: $0)) } ?? rank(.surrogate)
       if value == 0 {
         current = index
       } else if index != current {
@@ -171,5 +188,12 @@ package enum UnicodeSets {
     case .unassigned: 29
     @unknown default: 29
     }
+  }
+}
+
+extension Unicode.Scalar {
+  /// Whether a version of Unicode or an earlier one gave the scalar a meaning.
+  package func isAssigned(inUnicode major: Int) -> Bool {
+    value < 0x80 || properties.age.map { $0.major <= major } ?? true
   }
 }

@@ -25,9 +25,9 @@ enum TextPattern: Sendable {
   }
 
   /// A pattern that is part of this program.
-  init(known expression: StaticString) {
+  init(known expression: String) {
     do {
-      self = .expression(try Pattern("\(expression)"))
+      self = .expression(try Pattern(expression))
     } catch {
       preconditionFailure("\(error)")
     }

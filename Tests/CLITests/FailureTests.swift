@@ -264,6 +264,10 @@ extension Command {
             "--shard-size takes a size such as 5GB, not 'nan'."
           ),
           (
+            ["generate", alice, "--prompt", "a", "--system", "b"],
+            "--system takes --chat beside it."
+          ),
+          (
             ["generate", alice, "--prompt", "a", "--top-p", "0"],
             "--top-p takes a number above 0, to 1."
           ),

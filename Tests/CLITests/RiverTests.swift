@@ -111,6 +111,52 @@ extension Command {
       }
     }
 
+    @Test func tokenizeReadsTextsOfManyLinesAndGivesThemBack() throws {
+      try inWorkplace { place in
+        let tokenizer = fixture("tokenizers/smollm2.json")
+        let texts = ["two\nlines\r\n", "", " é\u{301} 漢 "]
+        try place.write(texts.map { $0 + "\0" }.joined(), to: "texts")
+        let ids = try place.karat("tokenize", tokenizer, "--file", place.path("texts"), "--null")
+        #expect(
+          ids.errors == ""
+            && ids.output.split(separator: "\n", omittingEmptySubsequences: false).count == 4
+        )
+        let back = try place.karat("tokenize", tokenizer, "--decode", "--null", input: ids.output)
+        #expect(Array(back.output.utf8) == texts.flatMap { Array($0.utf8) + [0] })
+        try place.write(texts.joined(), to: "text")
+        let whole = try place.karat("tokenize", tokenizer, "--whole", "--file", place.path("text"))
+        #expect(
+          whole.output == (try place.karat("tokenize", tokenizer, "--text", texts.joined()).output)
+        )
+        let wrong = try place.karat("tokenize", tokenizer, "--decode", input: "1 x")
+        #expect(wrong.status == 64 && wrong.errors.contains("'x' is no token id"))
+      }
+    }
+
+    @Test func generateAnswersAMessage() throws {
+      try inWorkplace { place in
+        try place.copy("alice", as: "m")
+        let chat = ["generate", "m", "--chat", "--prompt", "Who are you?", "--max-tokens", "8"]
+        let without = try place.run(chat)
+        #expect(without.status == 65 && without.output == "")
+        #expect(without.errors.contains("the model has no chat template"))
+        try place.write("{{ '<start_of_turn>' }}", to: "m/chat_template.jinja")
+        let unknown = try place.run(chat)
+        #expect(unknown.status == 65)
+        #expect(unknown.errors.contains("known here: ChatML, Llama 3, DeepSeek, Mistral."))
+        try place.write("[INST] {{ message['content'] }} [/INST]", to: "m/chat_template.jinja")
+        let answer = try place.run(chat)
+        // The marks are no tokens of this vocabulary, so the prompt is the text with them in it.
+        let text = try place.run([
+          "generate", "m", "--prompt", "[INST] Who are you? [/INST]", "--max-tokens", "8",
+        ])
+        #expect(answer.status == 0 && answer.errors == "")
+        #expect(text.output == "[INST] Who are you? [/INST]" + answer.output)
+        let told = try place.run(chat + ["--system", "Speak as Alice."])
+        #expect(told.status == 0 && told.output != answer.output)
+      }
+    }
+
     @Test func logitsAreThoseOfTheLibrary() throws {
       try inWorkplace { place in
         let outcome = try place.karat(

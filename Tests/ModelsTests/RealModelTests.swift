@@ -31,4 +31,29 @@ struct RealModelConversion {
       #expect(try Executor(converted.model).logits(prompt).isIdentical(to: logits))
     }
   }
+
+  /// llama.cpp's vocabularies give the ids that it expects; other families are refused by name.
+  @Test func vocabulariesInGGUFEncodeAsLlamaCpp() throws {
+    let folder = (models ?? ".") + "/tokenizers/llama.cpp"
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+      .filter { $0.hasSuffix(".gguf") }
+    #expect(files.count == 15)
+    for file in files {
+      let path = folder + "/" + file
+      if file.contains("gemma-4") {
+        let error = #expect(throws: TokenizerError.self) { _ = try ModelTokenizer.open(path) }
+        #expect(error?.message.contains("'gemma4' is not supported") == true)
+        continue
+      }
+      let tokenizer = try ModelTokenizer.open(path)
+      let texts = try TextFile(path + ".inp").text
+        .components(separatedBy: "\n__ggml_vocab_test__\n").dropLast()
+      let lines = try TextFile(path + ".out").text.components(separatedBy: "\n")
+      #expect(texts.count >= 46)
+      for (text, line) in zip(texts, lines) {
+        let ids = line.split(separator: " ").compactMap { Int32($0) }
+        #expect(tokenizer.encode(text, addSpecialTokens: false) == ids, "\(file): \(text)")
+      }
+    }
+  }
 }

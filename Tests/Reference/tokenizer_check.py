@@ -1,15 +1,13 @@
 """Compares `karat tokenize` with the `tokenizers` package on real vocabularies and varied texts.
 
-    tokenizer_check.py KARAT MODELS [--texts N] [--only NAME] [--export FOLDER]
+    tokenizer_check.py KARAT MODELS [--texts N] [--only NAME]
 
 MODELS is the folder that scripts/models fills. For each vocabulary, at least N texts are encoded by both,
 and the ids decoded by both; SentencePiece's files are also compared with the package of that name, and
-llama.cpp's vocabularies with the ids that it expects. One difference fails. With --export, each vocabulary
-and the texts are written to FOLDER, for scripts/bench-tokenizers.
+llama.cpp's vocabularies with the ids that it expects. One difference fails.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -20,7 +18,6 @@ from tokenizers import Tokenizer
 import tokenizer_files as files
 import tokenizer_texts
 
-QWEN_SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CASE_END = "\n__ggml_vocab_test__\n"
 REFUSED = {"gemma-4": "gemma4"}  # other families, and what the refusal names
 
@@ -56,39 +53,6 @@ class Report:
         for text, a, b in wrong[:5]:
             place = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
             print(f"  {text[:60]!r}, from {place}: {a[place:place + 8]!r}; reference {b[place:place + 8]!r}")
-
-
-def vocabularies(models, folder):
-    """For each vocabulary its name, what Karat reads, and what the package reads."""
-
-    def written(name, document):
-        path = folder / f"{name}.json"
-        path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-        return path
-
-    tokenizers = models / "tokenizers"
-    for name, path in [
-        ("smollm2", files_root() / "fixtures/tokenizers/smollm2.json"), ("minilm", models / "minilm/tokenizer.json"),
-        ("deepseek-v3", tokenizers / "deepseek/tokenizer.json"),
-    ]:
-        yield name, path, lambda path=path: path
-    yield from (
-        (name, path, lambda path=path, name=name, make=make: written(name, make(path)))
-        for name, path, make in [
-            ("qwen", None, lambda _: files.tiktoken(tokenizers / "qwen/qwen.tiktoken", QWEN_SPECIAL)),
-            ("mistral-tekken", None, lambda _: files.tekken(tokenizers / "mistral/tekken_240911.json")),
-            ("mistral-v1", None, lambda _: files.sentencepiece_model(tokenizers / "mistral/tokenizer.model.v1")[0]),
-            ("mistral-v3", None, lambda _: files.sentencepiece_model(
-                tokenizers / "mistral/mistral_instruct_tokenizer_240323.model.v3")[0]),
-            ("llama3-gguf", tokenizers / "llama.cpp/ggml-vocab-llama-bpe.gguf", files.gguf),
-            ("qwen2-gguf", tokenizers / "llama.cpp/ggml-vocab-qwen2.gguf", files.gguf),
-            ("llama-gguf", tokenizers / "llama.cpp/ggml-vocab-llama-spm.gguf", files.gguf),
-        ]
-    )
-
-
-def files_root():
-    return tokenizer_texts.ROOT
 
 
 def check_package(karat, report, count, name, ours, theirs):
@@ -132,18 +96,15 @@ def main():
     parser.add_argument("models", type=Path)
     parser.add_argument("--texts", type=int, default=12000)
     parser.add_argument("--only")
-    parser.add_argument("--export", type=Path)
     options = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory() as folder:
         karat = Karat(options.karat, folder)
-        folder = options.export or Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, ours, theirs in vocabularies(options.models, folder):
+        for name, ours, theirs in files.vocabularies(options.models, Path(folder)):
             if options.only and options.only not in name:
                 continue
             theirs = theirs()
-            check_package(karat, report, options.texts, name, ours or theirs, theirs)
+            check_package(karat, report, options.texts, name, ours, theirs)
             if name.startswith("mistral-v"):
                 path = next((options.models / "tokenizers/mistral").glob(f"*.model.{name.removeprefix('mistral-')}"))
                 check_sentencepiece(karat, report, name, theirs, path)

@@ -1,10 +1,17 @@
 """Real vocabularies in other files than tokenizer.json, made into one for the `tokenizers` package.
 
-Each function gives the document; nothing of Karat's is used.
+Nothing of Karat's is used. As a program, it writes one tokenizer.json for each vocabulary:
+
+    tokenizer_files.py MODELS FOLDER
 """
 
 import base64
 import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+QWEN_SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 SPLIT_LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -68,6 +75,7 @@ def _byte_level(vocab, merges, split, added, normalizer=None, ignore_merges=Fals
 
 def _ranked(ranks, split, special, first_id=0, normalizer=None):
     vocab = {_spell(token): first_id + rank for token, rank in ranks.items()}
+    vocab.update({text: id for text, id, _ in special})  # the package numbers others anew
     merges = []
     for token in sorted((t for t in ranks if len(t) > 1), key=ranks.get):
         halves = _halves(token, ranks)
@@ -162,3 +170,44 @@ def gguf(path):
     if value("pre") == "llama-bpe":
         return _byte_level(vocab, merges, SPLIT_LLAMA3, added, ignore_merges=True)
     return _byte_level(vocab, merges, SPLIT_QWEN, added)
+
+
+def vocabularies(models, folder):
+    """For each vocabulary its name, the file that Karat reads, and a function that gives the package's."""
+    tokenizers = models / "tokenizers"
+    mistral = tokenizers / "mistral"
+    for name, path in [
+        ("smollm2", ROOT / "fixtures/tokenizers/smollm2.json"),
+        ("minilm", models / "minilm/tokenizer.json"),
+        ("deepseek-v3", tokenizers / "deepseek/tokenizer.json"),
+    ]:
+        yield name, path, lambda path=path: path
+    for name, path, make in [
+        ("qwen", tokenizers / "qwen/qwen.tiktoken", lambda path: tiktoken(path, QWEN_SPECIAL)),
+        ("mistral-tekken", mistral / "tekken_240911.json", tekken),
+        ("mistral-v1", mistral / "tokenizer.model.v1", lambda path: sentencepiece_model(path)[0]),
+        ("mistral-v3", mistral / "mistral_instruct_tokenizer_240323.model.v3", lambda path: sentencepiece_model(path)[0]),
+        ("llama3", tokenizers / "llama.cpp/ggml-vocab-llama-bpe.gguf", gguf),
+        ("qwen2", tokenizers / "llama.cpp/ggml-vocab-qwen2.gguf", gguf),
+        ("llama2", tokenizers / "llama.cpp/ggml-vocab-llama-spm.gguf", gguf),
+    ]:
+        written = folder / f"{name}.json"
+
+        def write(path=path, make=make, written=written):
+            written.write_text(json.dumps(make(path), ensure_ascii=False), encoding="utf-8")
+            return written
+
+        yield name, path if path.suffix == ".gguf" else written, write
+
+
+def main():
+    models, folder = map(Path, sys.argv[1:])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, _, file in vocabularies(models, folder):
+        path = file()
+        if path.parent != folder:
+            (folder / f"{name}.json").write_bytes(path.read_bytes())
+
+
+if __name__ == "__main__":
+    main()

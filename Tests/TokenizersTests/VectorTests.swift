@@ -1,3 +1,4 @@
+import Foundation
 import KaratBytes
 import KaratTokenizers
 import Testing
@@ -19,6 +20,39 @@ struct VectorTests {
         tokenizer.encode(text, addSpecialTokens: addSpecialTokens) == ids.ids,
         "\(key): \(text)"
       )
+    }
+  }
+
+  /// llama.cpp's vectors for a vocabulary that MiniLM shares, in tokenizer.json and as GGUF spells it.
+  @Test func wordPieceEncodesAsLlamaCpp() throws {
+    let marker = "\n__ggml_vocab_test__\n"
+    let texts = try Fixture.text("tokenizers/llama.cpp/bert-bge.inp").components(
+      separatedBy: marker
+    )
+    let lines = try Fixture.text("tokenizers/llama.cpp/bert-bge.out").components(separatedBy: "\n")
+    let ids = lines.map { $0.split(separator: " ").compactMap { Int32($0) } }
+    let file = try Fixture.json("tokenizers/minilm.json")
+    let members = try #require(file["model"]?["vocab"]?.object?.members)
+    var vocabulary = GGUFVocabulary(
+      model: "bert",
+      preTokenizer: "bert-bge",
+      tokens: members.sorted { ($0.1.int ?? 0) < ($1.1.int ?? 0) }.map { token, _ in
+        if token.hasPrefix("##") { return String(token.dropFirst(2)) }
+        return token.hasPrefix("[") && token.hasSuffix("]") ? token : "▁" + token
+      }
+    )
+    vocabulary.unknownID = 100
+    vocabulary.classID = 101
+    vocabulary.separatorID = 102
+    let tokenizers = [
+      try Fixture.tokenizer("tokenizers/minilm.json"), try Tokenizer(vocabulary, file: "x.gguf"),
+    ]
+    #expect(texts.count == 47)
+    for tokenizer in tokenizers {
+      for (text, ids) in zip(texts.dropLast(), ids) {
+        #expect(tokenizer.encode(text, addSpecialTokens: false) == ids, "\(text)")
+      }
+      #expect(tokenizer.encode("hello") == [101, 7592, 102])
     }
   }
 

@@ -5,11 +5,12 @@ import Karat
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Time the prefill of models, side by side.",
+    abstract: "Time the prefill or the tokenizers of models, side by side.",
     discussion: """
       All contestants run in turn, over and over, and their medians are compared, so that a noisy \
-      machine is as noisy for each. A peer is a program that prefills as many tokens and prints \
-      the seconds it took for every line 'run' on its standard input.
+      machine is as noisy for each. A peer is a program that does as much work and prints the \
+      seconds it took for every line 'run' on its standard input. With --encode, the lines of a \
+      file are turned into tokens, on one thread.
       """
   )
 
@@ -21,6 +22,9 @@ struct BenchCommand: ParsableCommand {
 
   @Option(help: "Tokens of the prefill.")
   var tokens = 512
+
+  @Option(help: "Time the tokenizers, on the lines of this file, and not the prefill.")
+  var encode: String?
 
   @Option(help: "How many times each runs.")
   var rounds = 7
@@ -36,8 +40,15 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let threads = resources.threads
+    let lines = try encode.map { path in
+      try ReadableFile.contents(of: path).split(
+        separator: UInt8(ascii: "\n"),
+        omittingEmptySubsequences: false
+      ).map(Array.init)
+    }
     var contestants = try models.map { path in
-      try Contestant(path, tokens: tokens, threads: threads)
+      if let lines { return try Contestant(path, encoding: lines) }
+      return try Contestant(path, tokens: tokens, threads: threads)
     }
     if let peer { contestants.append(try Contestant(peer: peer)) }
     for contestant in contestants { _ = try contestant.run() }
@@ -52,7 +63,12 @@ struct BenchCommand: ParsableCommand {
     let medians = times.map { $0.sorted()[rounds / 2] }
     for (contestant, (median, all)) in zip(contestants, zip(medians, times)) {
       let spread = "\(format(all.min() ?? 0)) to \(format(all.max() ?? 0)) s"
-      let speed = String(format: "%.0f tokens/s", Double(tokens) / median)
+      let speed =
+        if let lines {
+          String(format: "%.1f MB/s", Double(lines.reduce(0) { $0 + $1.count + 1 }) / 1e6 / median)
+        } else {
+          String(format: "%.0f tokens/s", Double(tokens) / median)
+        }
       let ratio = String(format: "%.2f times the first", medians[0] / median)
       Terminal.standard.result(
         "\(contestant.name): \(format(median)) s (\(spread)), \(speed), \(ratio)"
@@ -74,11 +90,22 @@ private struct Contestant {
     // Any tokens do: the arithmetic does not depend on which they are.
     let window = (0..<tokens).map { Int32($0 * 7 % executor.vocabularySize) }
     name = path
+    run = { try Self.seconds { try executor.prefill(window) } }
+  }
+
+  init(_ path: String, encoding lines: [[UInt8]]) throws {
+    let tokenizer = try ModelTokenizer.open(path)
+    name = path
     run = {
-      let clock = ContinuousClock()
-      let duration = try clock.measure { try executor.prefill(window) }
-      return Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+      Self.seconds {
+        for line in lines { _ = tokenizer.encode(utf8: line, addSpecialTokens: false) }
+      }
     }
+  }
+
+  private static func seconds(_ work: () throws -> Void) rethrows -> Double {
+    let duration = try ContinuousClock().measure(work)
+    return Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
   }
 
   init(peer command: String) throws {

@@ -35,7 +35,13 @@ extension Tokenizer {
     var ids: [Int32] = []
     var section: [UInt8] = []
     func endSection() {
-      encode(section: section, ids.isEmpty, finding: .blank, into: &ids)
+      for part in addedTokens.parts(of: section, isNormalized: false, finding: .blank) {
+        switch part {
+        case .token(let id): ids.append(id)
+        case .text(let range):
+          encode(section: Array(section[range]), ids.isEmpty, finding: .blank, into: &ids)
+        }
+      }
       section = []
     }
     func find(_ text: [UInt8], isNormalized: Bool) {

@@ -32,7 +32,7 @@ struct BertNormalizer: Sendable {
     }
     if stripsAccents {
       text = UnicodeNormalization(isCompatible: false, isComposed: false).normalize(text)
-      text = text.filteringScalars { $0.properties.generalCategory != .nonspacingMark }
+      text = text.filteringScalars { BertCategories.category(of: $0) != .nonspacingMark }
     }
     return lowercases ? text.lowercased() : text
   }
@@ -47,7 +47,7 @@ struct BertNormalizer: Sendable {
     case "\u{0}", "\u{fffd}": return true
     default: break
     }
-    switch scalar.properties.generalCategory {
+    switch BertCategories.category(of: scalar) {
     case .control, .format, .privateUse: return true
     default: return false
     }

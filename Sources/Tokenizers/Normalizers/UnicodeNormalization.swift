@@ -1,6 +1,8 @@
 import Foundation
+import KaratPatterns
 
-/// The normalization forms of Unicode, in time n log n whatever the text.
+/// The normalization forms of Unicode 9, which the `tokenizers` package has, in time n log n whatever
+/// the text.
 ///
 /// Foundation's own whole-text calls take quadratic time on long runs of combining marks: it is
 /// asked once for each scalar's decomposition, and the rest is done here.
@@ -48,7 +50,9 @@ struct UnicodeNormalization: Sendable {
 
   private static func combiningClass(_ scalar: UInt32) -> UInt8 {
     guard scalar >= 0x300, let scalar = Unicode.Scalar(scalar) else { return 0 }
-    return scalar.properties.canonicalCombiningClass.rawValue
+    let combiningClass = scalar.properties.canonicalCombiningClass.rawValue
+    // Most scalars are in class 0; the question for their age takes longer.
+    return combiningClass == 0 || scalar.isAssigned(inUnicode: 9) ? combiningClass : 0
   }
 
   /// Sorts each run of marks by combining class and keeps the order within a class.
@@ -148,7 +152,8 @@ private struct DecompositionTables: Sendable {
     while value < 0x3_0000 {
       if let skipped = Self.skipped.first(where: { $0.contains(value) }) {
         value = skipped.upperBound
-      } else if let scalar = Unicode.Scalar(value), scalar.properties.generalCategory != .unassigned
+      } else if let scalar = Unicode.Scalar(value), scalar.isAssigned(inUnicode: 9),
+        scalar.properties.generalCategory != .unassigned
       {
         add(scalar)
       }

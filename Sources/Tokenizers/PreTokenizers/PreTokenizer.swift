@@ -39,7 +39,7 @@ indirect enum PreTokenizer: Sendable {
       self = .split(Split(pattern: Self.digit, behavior: areSingle ? .isolated : .contiguous))
     case "Punctuation":
       self = .split(
-        Split(pattern: Self.punctuation, behavior: try .init(fields, default: .isolated))
+        Split(pattern: BertCategories.punctuation, behavior: try .init(fields, default: .isolated))
       )
     case "Whitespace":
       self = .split(Split(pattern: Self.words, behavior: .removed, isInverted: true))
@@ -48,7 +48,7 @@ indirect enum PreTokenizer: Sendable {
     case "BertPreTokenizer":
       self = .sequence([
         .split(Split(pattern: Self.space, behavior: .removed)),
-        .split(Split(pattern: Self.punctuation, behavior: .isolated)),
+        .split(Split(pattern: BertCategories.punctuation, behavior: .isolated)),
       ])
     case "CharDelimiterSplit":
       let delimiter = Array(String(try fields.scalar("delimiter")).utf8)
@@ -60,10 +60,10 @@ indirect enum PreTokenizer: Sendable {
 
   private static let digit = TextPattern(known: #"\p{N}"#)
   private static let space = TextPattern(known: #"\s"#)
-  private static let punctuation = TextPattern(known: #"[\p{P}$+<=>^`|~]"#)
   /// The joiners belong to words: they hold Indic and Persian ones together.
   private static let words = TextPattern(
-    known: #"[\w\u200C\u200D]+|[^\w\s\u200C\u200D]+"#
+    known: #"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200C\u200D]+"#
+      + #"|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\s\u200C\u200D]+"#
   )
 
   func apply(to pieces: inout Pieces) {
