@@ -18,5 +18,5 @@ final class BufferPool {
   }
 
   // Whole pages: values of nearly the same size share buffers.
-  private static func size(_ byteCount: Int) -> Int { (byteCount + 4095) & ~4095 }
+  private static func size(_ byteCount: Int) -> Int { (max(byteCount, 1) + 4095) & ~4095 }
 }

@@ -47,7 +47,8 @@ public final class Executor {
   ///   - wanted: the values to show.
   ///   - show: is called with each of them, in order, as soon as it is computed; the memory is
   ///     valid during the call.
-  /// - Throws: `CheckpointError` where a parameter cannot be pulled, or what `show` throws.
+  /// - Throws: `CheckpointError` where a parameter cannot be pulled, `EngineError` where the values
+  ///   cannot be had with a cache, or what `show` throws.
   package func run(
     given: [ValueID: Tensor],
     binding: Binding,
@@ -58,6 +59,12 @@ public final class Executor {
     let request = Plan.Request(given: Set(given.keys), wanted: wanted)
     let plan = plans[request] ?? Plan(model.graph, constants: isConstant, request: request)
     plans[request] = plan
+    if plan.looksAhead, cache != nil {
+      throw EngineError(
+        "predictions of later tokens read the tokens in between, which a run with a cache does not "
+          + "hold. Run whole sequences."
+      )
+    }
 
     var live: [ValueID: Operand] = given.mapValues(Operand.init)
     let wanted = Set(wanted)
@@ -69,6 +76,7 @@ public final class Executor {
     }
     for (step, place) in plan.places.enumerated() {
       let node = model.graph.nodes[place]
+      let binding = self.binding(of: node, binding, live)
       let outputs = node.types.map { type in
         let shape = type.shape(binding)
         let bytes = type.dtype.byteCount(elementCount: shape.elementCount) ?? 0
@@ -77,7 +85,10 @@ public final class Executor {
       for (output, operand) in outputs.enumerated() {
         live[ValueID(node: place, output: output)] = operand
       }
-      try evaluate(place, node, outputs, binding, cache, live)
+      // An expert that no token reaches computes nothing, and its parameters are not pulled.
+      if outputs.contains(where: { $0.count > 0 }) {
+        try evaluate(place, node, outputs, binding, cache, live)
+      }
       for (output, operand) in outputs.enumerated() {
         let value = ValueID(node: place, output: output)
         if wanted.contains(value) { try show(value, operand) }
@@ -86,6 +97,22 @@ public final class Executor {
         if let operand = live.removeValue(forKey: value) { release(operand) }
       }
     }
+  }
+
+  /// The binding of a run with the number of rows that reach a node's expert, where it has one.
+  private func binding(
+    of node: Node,
+    _ binding: Binding,
+    _ live: [ValueID: Operand]
+  ) -> Binding {
+    guard node.types.contains(where: \.isRouted) else { return binding }
+    var result = binding
+    if let input = node.inputs.first(where: { model.graph.type(of: $0).isRouted }) {
+      result.routed = live[input]?.rows ?? 0
+    } else {
+      result.routed = node.op.operation.routedRows(node.inputs.compactMap { live[$0] }) ?? 0
+    }
+    return result
   }
 
   private func evaluate(

@@ -12,6 +12,8 @@ struct Plan {
   let places: [Int]
   /// The values to let go after each of them.
   let released: [[ValueID]]
+  /// Whether a token's values depend on tokens behind it, so that a run holds whole sequences.
+  let looksAhead: Bool
 
   init(_ graph: Graph, constants: [Bool], request: Request) {
     var isNeeded = Array(repeating: false, count: graph.nodes.count)
@@ -35,6 +37,9 @@ struct Plan {
     var released = Array(repeating: [ValueID](), count: places.count)
     for (value, step) in lastUse where !request.given.contains(value) {
       released[step].append(value)
+    }
+    looksAhead = places.contains { place in
+      if case .laterTokens = graph.nodes[place].op { true } else { false }
     }
     self.places = places
     self.released = released

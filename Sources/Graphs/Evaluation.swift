@@ -24,7 +24,8 @@ package struct Operand {
   package var codes: UnsafePointer<UInt8> { UnsafePointer(mutableCodes) }
   package var mutableCodes: UnsafeMutablePointer<UInt8> { bound(to: UInt8.self, .u8) }
   package var signedCodes: UnsafePointer<Int8> { UnsafePointer(bound(to: Int8.self, .i8)) }
-  package var ids: UnsafePointer<Int32> { UnsafePointer(bound(to: Int32.self, .i32)) }
+  package var ids: UnsafePointer<Int32> { UnsafePointer(mutableIds) }
+  package var mutableIds: UnsafeMutablePointer<Int32> { bound(to: Int32.self, .i32) }
 
   private func bound<T>(to type: T.Type, _ needed: DType) -> UnsafeMutablePointer<T> {
     precondition(dtype == needed, "the operand holds \(dtype.rawValue), not \(needed.rawValue)")

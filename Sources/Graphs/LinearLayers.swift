@@ -18,30 +18,37 @@ package struct LinearLayer: Sendable {
   package let weightType: ValueType
   /// Whether its weight is codes already.
   package let hasCodes: Bool
+  /// Whether the value that it multiplies may become codes with a range of their own.
+  ///
+  /// It may not where an operation rearranges the product, as latent attention does with
+  /// `kv_b_proj`; the weight may become codes all the same.
+  package let takesCodes: Bool
 }
 
 extension Graph {
   /// The layers that multiply by a parameter in floating point, or by codes that are dequantized.
   package var linearLayers: [LinearLayer] {
     nodes.enumerated().compactMap { place, node in
-      guard case .linear = node.op else { return nil }
-      let weightNode = self.node(of: node.inputs[1])
+      guard let map = node.op.operation.linearMap else { return nil }
+      let weightNode = self.node(of: node.inputs[map.weight])
       let stored: ValueID
       if case .dequantize = weightNode.op {
         stored = weightNode.inputs[0]
       } else {
-        stored = node.inputs[1]
+        stored = node.inputs[map.weight]
       }
+      let bias = map.bias.flatMap { $0 < node.inputs.count ? node.inputs[$0] : nil }
       guard let weight = parameter(stored) else { return nil }
       return LinearLayer(
         path: node.path,
         place: place,
-        input: node.inputs[0],
+        input: node.inputs[map.input],
         weight: weight.tensor,
-        bias: node.inputs.count == 3 ? parameter(node.inputs[2])?.tensor : nil,
+        bias: bias.flatMap { parameter($0)?.tensor },
         block: node.block,
-        weightType: type(of: node.inputs[1]),
-        hasCodes: stored != node.inputs[1]
+        weightType: type(of: node.inputs[map.weight]),
+        hasCodes: stored != node.inputs[map.weight],
+        takesCodes: map.takesCodes
       )
     }
   }
@@ -80,9 +87,9 @@ extension Graph {
   ) throws(GraphError) -> Graph {
     let chosen = chosenLayers(layers)
     return try rewritten { rewriter, node throws(GraphError) in
-      guard case .linear = node.op, let layer = chosen[node.path], !layer.hasCodes else {
-        return nil
-      }
+      guard let map = node.op.operation.linearMap, let layer = chosen[node.path],
+        !layer.hasCodes
+      else { return nil }
       let type = layer.weightType
       let codes = try rewriter.parameter(layer.weight, type.with(dtype: .i8), like: node)
       let scales = try rewriter.parameter(
@@ -91,9 +98,11 @@ extension Graph {
         like: node
       )
       let weight = try rewriter.add(.dequantize(Dequantize(scheme)), [codes, scales], like: node)
-      let x = try rewriter.new(layer.input)
-      let bias = try rewriter.new(node.inputs.dropFirst(2))
-      return try rewriter.add(node.op, [x, weight] + bias, like: node)
+      var inputs: [ValueID] = []
+      for (index, input) in node.inputs.enumerated() {
+        inputs.append(index == map.weight ? weight : try rewriter.new(input))
+      }
+      return try rewriter.add(node.op, inputs, like: node)
     }.withIntegerArithmetic()
   }
 
@@ -105,12 +114,19 @@ extension Graph {
   ///   - scheme: how numbers become codes.
   /// - Returns: a graph that computes with those codes, in integers where the weights are codes
   ///   too.
-  /// - Throws: `GraphError` where a rule is broken.
+  /// - Throws: `GraphError` where a rule is broken, or a chosen layer takes no codes.
   package func withQuantizedActivations(
     leaders: [TensorName: TensorName],
     _ scheme: Scheme
   ) throws(GraphError) -> Graph {
     let chosen = chosenLayers(Set(leaders.keys))
+    if let layer = chosen.values.filter({ !$0.takesCodes }).min(by: { $0.place < $1.place }) {
+      throw GraphError(
+        path: layer.path,
+        "what this layer reads must stay in floating point: attention rearranges its product, so "
+          + "codes made for it would be used elsewhere. Add it to ignore."
+      )
+    }
     var codes: [ValueID: [TensorName: ValueID]] = [:]
     return try rewritten { rewriter, node throws(GraphError) in
       guard case .linear = node.op, let layer = chosen[node.path], let leader = leaders[layer.path]

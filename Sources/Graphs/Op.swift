@@ -17,6 +17,12 @@ package protocol Operation: Sendable, Hashable {
   /// Which of its inputs, where they are parameters, it wants packed once instead of as they are.
   var packedInput: Int? { get }
 
+  /// Where it multiplies by a weight that passes may make codes of, if it does.
+  var linearMap: LinearMap? { get }
+
+  /// How many rows its routed results have, where it is the operation that selects them.
+  func routedRows(_ inputs: [Operand]) -> Int?
+
   /// Computes its results from its inputs.
   func evaluate(_ run: Evaluation)
 }
@@ -24,6 +30,20 @@ package protocol Operation: Sendable, Hashable {
 extension Operation {
   package var attributes: [(name: String, value: String)] { [] }
   package var packedInput: Int? { nil }
+  package var linearMap: LinearMap? { nil }
+  package func routedRows(_ inputs: [Operand]) -> Int? { nil }
+}
+
+/// Which inputs of an operation are a linear layer's: weight [out, in] times an input, plus a bias.
+package struct LinearMap: Sendable {
+  /// The place of what is multiplied among the operation's inputs.
+  package let input: Int
+  /// The place of the weight.
+  package let weight: Int
+  /// The place of the bias, where the operation may have one.
+  package let bias: Int?
+  /// Whether what is multiplied may be codes with a range of their own.
+  package let takesCodes: Bool
 }
 
 /// The operations that graphs are made of.
@@ -42,6 +62,20 @@ public enum Op: Sendable, Hashable {
   case rope(RoPE)
   /// Scaled dot-product attention with grouped heads.
   case attention(Attention)
+  /// Attention to keys and values that are linear maps of latents.
+  case latentAttention(LatentAttention)
+  /// The router of a mixture of experts.
+  case route(Route)
+  /// The rows of the tokens that reach one expert.
+  case expertRows(ExpertRows)
+  /// What experts give, summed for each token.
+  case combineExperts(CombineExperts)
+  /// The same part of each head.
+  case headSlice(HeadSlice)
+  /// Two values side by side.
+  case concatenation(Concatenation)
+  /// The tokens some places further on.
+  case laterTokens(LaterTokens)
   /// A gated activation: SiLU of one value times another.
   case swiglu(SwiGLU)
   /// An elementwise sum.
@@ -62,6 +96,13 @@ public enum Op: Sendable, Hashable {
     case .rmsNorm(let operation): operation
     case .rope(let operation): operation
     case .attention(let operation): operation
+    case .latentAttention(let operation): operation
+    case .route(let operation): operation
+    case .expertRows(let operation): operation
+    case .combineExperts(let operation): operation
+    case .headSlice(let operation): operation
+    case .concatenation(let operation): operation
+    case .laterTokens(let operation): operation
     case .swiglu(let operation): operation
     case .add(let operation): operation
     case .quantize(let operation): operation

@@ -1,6 +1,6 @@
 public import KaratTensors
 
-/// One extent of a value in a graph: a number, or one of the two symbols bound when a plan is made.
+/// One extent of a value in a graph: a number, or a symbol that is bound when the graph runs.
 public enum Extent: Sendable, Hashable, CustomStringConvertible {
   /// Known when the graph is traced.
   case fixed(Int)
@@ -8,6 +8,8 @@ public enum Extent: Sendable, Hashable, CustomStringConvertible {
   case batch
   /// How many tokens each sequence has in this run.
   case length
+  /// How many tokens reach an expert, as the router before it says while the graph runs.
+  case routed(expert: Int)
 
   /// The number, or the symbol's name.
   public var description: String {
@@ -15,6 +17,7 @@ public enum Extent: Sendable, Hashable, CustomStringConvertible {
     case .fixed(let extent): String(extent)
     case .batch: "batch"
     case .length: "length"
+    case .routed(let expert): "rows of expert \(expert)"
     }
   }
 }
@@ -48,6 +51,11 @@ public struct ValueType: Sendable, Hashable, CustomStringConvertible {
     return extent
   }
 
+  /// Whether its rows are those that reach an expert.
+  package var isRouted: Bool {
+    if case .routed? = extents.first { true } else { false }
+  }
+
   /// The same outer extents with another type or innermost extent.
   package func with(dtype: DType? = nil, features: Int? = nil) -> ValueType {
     let innermost = features.map { [Extent.fixed($0)] } ?? extents.suffix(1)
@@ -62,6 +70,7 @@ public struct ValueType: Sendable, Hashable, CustomStringConvertible {
         case .fixed(let number): number
         case .batch: binding.batch
         case .length: binding.length
+        case .routed: binding.routed
         }
       }
     )
@@ -76,6 +85,8 @@ package struct Binding: Sendable, Hashable {
   package var length: Int
   /// How many tokens of each sequence stand in the cache already.
   package var start: Int
+  /// How many tokens reach the expert that the node at hand belongs to.
+  package var routed = 0
 
   package init(batch: Int, length: Int, start: Int = 0) {
     self.batch = batch

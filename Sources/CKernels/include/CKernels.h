@@ -107,6 +107,22 @@ typedef struct karat_attention {
   size_t window;
 } karat_attention;
 
+/// How a router of experts chooses.
+typedef struct karat_routing {
+  /// Experts, a multiple of `groups`, and how many of them a token reaches.
+  size_t experts, chosen;
+  /// Groups of experts, and how many of them a token may choose from: at least `chosen` experts.
+  size_t groups, kept_groups;
+  /// Scores are sigmoids of the logits; else their softmax.
+  bool sigmoid;
+  /// A group ranks by the sum of its two greatest scores; else by the greatest.
+  bool sums_two;
+  /// Weights are divided by their sum.
+  bool normalizes;
+  /// What weights are multiplied by in the end.
+  float scale;
+} karat_routing;
+
 /// What one pass over two rows of logits finds.
 typedef struct karat_logit_comparison {
   double reference_log_sum_exp, candidate_log_sum_exp;
@@ -143,6 +159,18 @@ typedef struct karat_kernels {
   void (*add)(const float *a, const float *b, size_t count, float *out);
   /// e^x, relative error below 2e-7.
   void (*exponential)(const float *x, size_t count, float *out);
+
+  // Mixtures of experts.
+  /// For each row of logits [rows, experts] the experts of greatest score plus bias, the first of
+  /// equals, in falling order: weights (without the bias) and indices [rows, chosen]. Scores that are
+  /// NaN rank last. scratch holds 2 experts + groups floats.
+  void (*route)(
+    const karat_routing *routing, const float *logits, const float *_Nullable bias, size_t rows,
+    float *weights, int32_t *indices, float *scratch);
+  /// out [features] = sum of weights[i] * rows[i], added in order, of at least one row.
+  void (*weighted_sum)(
+    const float *_Nonnull const *_Nonnull rows, const float *weights, size_t count,
+    size_t features, float *out);
 
   /// out[r, o] = x[r] . weight[o] + bias[o] for at most 4 rows; out rows lie `stride` apart.
   void (*linear_few_rows)(

@@ -10,6 +10,7 @@
 #include "linear.h"
 #include "logits.h"
 #include "planes.h"
+#include "routing.h"
 #include "rows.h"
 #include "statistics.h"
 #include "tables.h"
@@ -21,6 +22,8 @@ const karat_kernels KARAT_TABLE = {
   .swiglu = swiglu,
   .add = add,
   .exponential = exponential,
+  .route = route,
+  .weighted_sum = weighted_sum,
   .linear_scratch = linear_scratch,
   .linear_tile = linear_tile,
   .linear_few_rows = linear_few_rows,

@@ -1,7 +1,8 @@
-/// The keys and values of the tokens that a generation has seen, for every attention of a graph.
+/// What every attention of a graph keeps of the tokens that a generation has seen: keys and values,
+/// or the latents that they are made of.
 ///
-/// Takes `2 · layers · batch · tokens · keyValueHeads · headSize` floats, and up to twice that while
-/// it grows.
+/// Takes `2 · layers · batch · tokens · keyValueHeads · headSize` floats, with latents `layers · batch
+/// · tokens · (rank + rotarySize)`, and up to twice that while it grows.
 package final class KeyValueCache {
   private let batch: Int
   private var layers: [Int: Layer] = [:]
@@ -17,7 +18,8 @@ package final class KeyValueCache {
     return layer
   }
 
-  /// One attention's keys [batch, capacity, keySize] and values [batch, capacity, valueSize].
+  /// One attention's keys [batch, capacity, keySize] and values [batch, capacity, valueSize], where
+  /// they are not the keys' own memory.
   final class Layer {
     private let batch: Int
     private(set) var capacity = 0
@@ -39,7 +41,7 @@ package final class KeyValueCache {
     }
 
     /// Puts the keys and values of `length` tokens behind the first `start` of each sequence.
-    func append(_ k: Operand, _ v: Operand, length: Int, start: Int) {
+    func append(_ k: Operand, _ v: Operand?, length: Int, start: Int) {
       if start + length > capacity {
         let grown = max(start + length, 2 * capacity, 64)
         keyRows.grow(batch: batch, from: capacity, to: grown, used: start)
@@ -47,6 +49,7 @@ package final class KeyValueCache {
         capacity = grown
       }
       keyRows.write(k.floats, batch: batch, capacity: capacity, length: length, start: start)
+      guard let v else { return }
       valueRows.write(v.floats, batch: batch, capacity: capacity, length: length, start: start)
     }
   }

@@ -7,6 +7,9 @@ public struct Linear: Operation {
   package init() {}
 
   package var name: String { "linear" }
+  package var linearMap: LinearMap? {
+    LinearMap(input: 0, weight: 1, bias: 2, takesCodes: true)
+  }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
     guard inputs.count == 2 || inputs.count == 3, inputs[1].extents.count == 2,

@@ -66,8 +66,18 @@ package struct Value {
     left.tracer.add(.add(Add()), [left, right], at: "")
   }
 
+  /// Another result of the operation that gives this one.
+  package func result(_ output: Int) -> Value {
+    Value(id: ValueID(node: id.node, output: output), tracer: tracer)
+  }
+
   /// Puts this value through an operation, with further inputs behind it.
   package func through(_ op: Op, _ others: Value..., at scope: Scope) -> Value {
+    through(op, others, at: scope)
+  }
+
+  /// Puts this value through an operation, with a list of further inputs behind it.
+  package func through(_ op: Op, _ others: [Value], at scope: Scope) -> Value {
     tracer.add(op, [self] + others, at: scope.path)
   }
 }
