@@ -50,16 +50,35 @@ public struct CheckpointSummary: Sendable {
     quantization = files.config?["quantization_config"].flatMap { $0.isNull ? nil : $0 }
     let source = try Checkpoint.open(path: path)
     manifest = source.manifest
-    let isCheap = manifest.totalBytes <= RootChoice.cheapByteCount
-    if choice == .always || choice == .whereCheap && isCheap && !(source is ChunkedReader) {
-      root = try ContentRoot.of(
-        source,
-        threads: ProcessInfo.processInfo.activeProcessorCount,
-        progress: manifest.totalBytes > RootChoice.quickByteCount ? progress : .silent
-      )
-    } else {
-      root = choice == .never ? nil : (source as? ChunkedReader)?.modelRoot
+    let heard = manifest.totalBytes > RootChoice.quickByteCount ? progress : .silent
+    let chunked = source as? ChunkedReader
+    switch choice {
+    case .never:
+      root = nil
+    case .always:
+      root =
+        if let chunked {
+          try chunked.verifiedRoot(progress: heard)
+        } else {
+          try Self.root(of: source, heard)
+        }
+    case .whereCheap:
+      if let chunked {
+        root = chunked.modelRoot
+      } else if manifest.totalBytes <= RootChoice.cheapByteCount {
+        root = try Self.root(of: source, heard)
+      } else {
+        root = nil
+      }
     }
+  }
+
+  private static func root(
+    of source: any TensorSource,
+    _ progress: ProgressReporter
+  ) throws(CheckpointError) -> SHA256Digest {
+    let threads = ProcessInfo.processInfo.activeProcessorCount
+    return try ContentRoot.of(source, threads: threads, progress: progress)
   }
 
   /// The elements of all tensors.

@@ -5,8 +5,8 @@ import Synchronization
 extension ContentRoot {
   /// Computes the root of all tensors of a source.
   ///
-  /// Every byte is pulled once; each thread holds up to 4 MiB at a time. A source that computes
-  /// tensors as a whole computes one again for every 4 MiB of it.
+  /// Every byte is pulled once; each thread holds up to 1 MiB at a time, or one tensor where the
+  /// source can only compute it as a whole.
   ///
   /// - Parameters:
   ///   - source: where runs of elements are pulled from, on several threads at a time.
@@ -41,6 +41,7 @@ extension ContentRoot {
       guard let info = source.manifest[name], let byteCount = info.byteCount else {
         throw .missing(name, in: "the checkpoint")
       }
+      let runSize = source.isDivisible(name) ? leafSize : max(byteCount, 1)
       var start = 0
       repeat {
         let end = start + min(runSize, byteCount - start)
@@ -53,8 +54,6 @@ extension ContentRoot {
     return checkpoint(tensors)
   }
 
-  /// Bytes that are pulled at a time: some leaves, so that what a pull costs is shared.
-  private static let runSize = 4 * leafSize
   private static let runsOfBatch = 64
 
   /// Some leaves of a tensor, one behind the other; none where it is empty.
