@@ -56,20 +56,23 @@ import Testing
   }
 
   @Test func theRootIsThatOfTheDefinitionForAnyBlockAndNumberOfThreads() throws {
-    // Lengths around leaves of 1 MiB and pulls of 4 MiB, which cut blocks of 3, 18 and 210 bytes.
+    // Lengths around leaves of 1 MiB, which cut blocks of 3, 18 and 210 bytes.
     let infos: [TensorName: TensorInfo] = [
       "empty": TensorInfo(.f32, [0, 4]), "scalar": TensorInfo(.bf16, []),
       "leaf": TensorInfo(.u8, [1 << 20]), "leaf and a byte": TensorInfo(.u8, [1 << 20 + 1]),
-      "pull": TensorInfo(.f32, [1 << 20]), "two pulls": TensorInfo(.i16, [3, 1 << 20]),
+      "four leaves": TensorInfo(.f32, [1 << 20]), "six leaves": TensorInfo(.i16, [3, 1 << 20]),
       "six bits": TensorInfo(.f6E2M3, [1_600_000, 4]),
       "blocks": TensorInfo(.q4_0, [300_000, 32]), "K blocks": TensorInfo(.q6K, [21_000, 256]),
     ]
-    let source = NumberedSource(infos)
     let expected = try definition(NumberedSource(infos))
     for threads in [1, 2, 5] {
+      let source = NumberedSource(infos)
       #expect(try ContentRoot.of(source, threads: threads).bytes == expected)
+      #expect(source.largestPull.withLock { $0 } <= 1 << 20 + 2 * 210)
+      let whole = NumberedSource(infos, isDivisible: false)
+      #expect(try ContentRoot.of(whole, threads: threads).bytes == expected)
+      #expect(whole.pulls.withLock { $0 } <= infos.count)
     }
-    #expect(source.largestPull.withLock { $0 } <= 4 << 20 + 2 * 210)
   }
 
   @Test func orderAndMetadataDoNotCount() throws {
@@ -138,14 +141,18 @@ import Testing
 private final class NumberedSource: TensorSource {
   let manifest: Manifest
   let failing: Set<TensorName>
+  let isDivisible: Bool
   let largestPull = Mutex(0)
+  let pulls = Mutex(0)
 
   init(
     _ infos: [TensorName: TensorInfo],
     _ names: [TensorName]? = nil,
     metadata: [String: String] = [:],
-    failing: Set<TensorName> = []
+    failing: Set<TensorName> = [],
+    isDivisible: Bool = true
   ) {
+    self.isDivisible = isDivisible
     var manifest = Manifest(metadata: metadata)
     for name in names ?? Array(infos.keys) {
       if let info = infos[name] { manifest.set(name, info) }
@@ -153,6 +160,8 @@ private final class NumberedSource: TensorSource {
     self.manifest = manifest
     self.failing = failing
   }
+
+  func isDivisible(_ name: TensorName) -> Bool { isDivisible }
 
   func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
     guard let info = manifest[name] else { throw .missing(name, in: "a test") }
@@ -171,6 +180,7 @@ private final class NumberedSource: TensorSource {
       }
     }
     largestPull.withLock { $0 = max($0, tensor.byteCount) }
+    pulls.withLock { $0 += 1 }
     return tensor
   }
 }

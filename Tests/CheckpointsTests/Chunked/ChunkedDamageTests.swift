@@ -58,20 +58,15 @@ import Testing
   }
 
   @Test func theVerifiedRootIsThatOfTheBytes() throws {
-    for name in ["example", "generations"] {
-      let bytes = try read(fixture("kcf/\(name).kcf"))
-      let sound = try reader(bytes)
-      #expect(try sound.verifiedRoot() == ContentRoot.of(sound, threads: 1))
-      let large = try #require(
-        sound.manifest.names.first { (sound.manifest[$0]?.byteCount ?? 0) > 0 }
-      )
-      // Behind the head, 64 bytes, and the header of the first record, as many.
-      var damaged = bytes
-      damaged[128] ^= 1
-      let unsound = try reader(damaged)
-      #expect(throws: CheckpointError.self) { try unsound.verifiedRoot() }
-      #expect(throws: CheckpointError.self) { try unsound.tensor(large) }
-    }
+    let bytes = try read(fixture("kcf/example.kcf"))
+    let sound = try reader(bytes)
+    #expect(try sound.verifiedRoot() == ContentRoot.of(sound, threads: 1))
+    // Behind the head, 64 bytes, and the header of the only record, as many.
+    var damaged = bytes
+    damaged[128] ^= 1
+    let unsound = try reader(damaged)
+    #expect(throws: CheckpointError.self) { try unsound.verifiedRoot() }
+    #expect(throws: CheckpointError.self) { try unsound.tensor("a") }
   }
 
   @Test func everyFlippedBitIsFound() throws {
