@@ -17,10 +17,14 @@ public struct Architecture: Sendable {
 
   /// Every family that Karat knows.
   public static let all: [Architecture] = [
+    .deepSeekV2,
+    .deepSeekV3,
     .llama,
     .mistral,
+    .mixtral,
     .qwen2,
     .qwen3,
+    .qwen3Mixture,
   ]
 
   /// The family of a config.

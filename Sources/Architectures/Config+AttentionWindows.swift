@@ -61,6 +61,13 @@ extension Config {
     return Array(repeating: try slidingWindow(), count: layers)
   }
 
+  /// The windows of Mixtral: the same in all layers, none where the config says nothing.
+  package func mixtralWindows(layers: Int) throws(ConfigError) -> [Int?] {
+    try refuse("layer_types")
+    let window = isPresent("sliding_window") ? try size("sliding_window") : nil
+    return Array(repeating: window, count: layers)
+  }
+
   /// `sliding_window`: none where it is null, 4096 where it is not there.
   private func slidingWindow() throws(ConfigError) -> Int? {
     let key = "sliding_window"

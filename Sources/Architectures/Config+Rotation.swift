@@ -6,16 +6,12 @@ extension Config {
   /// `rope_scaling` of older ones, which come first where both are there.
   package func rotation() throws(ConfigError) -> RotationFrequencies {
     let own = try positive("rope_theta", default: 10_000)
-    let former = try nested("rope_scaling")
-    let current = try nested("rope_parameters")
-    guard let settings = former ?? current else { return RotationFrequencies(base: own) }
+    guard let settings = try rotationSettings() else { return RotationFrequencies(base: own) }
     try settings.refuse("partial_rotary_factor", unless: 1, 1.0)
     // Families of other kinds give each type of layer a rotation of its own.
     try settings.refuse("full_attention", "sliding_attention")
     let base = try settings.positive("rope_theta", default: own)
-    let newer = try settings.text("rope_type")
-    let older = try settings.text("type")
-    let type = newer ?? older ?? "default"
+    let type = try settings.rotationType()
     switch type {
     case "default": return RotationFrequencies(base: base)
     case "linear":
@@ -39,6 +35,20 @@ extension Config {
         isUnsupported: true
       )
     }
+  }
+
+  /// The object that says how rotations are made, or nil where none does.
+  func rotationSettings() throws(ConfigError) -> Config? {
+    let former = try nested("rope_scaling")
+    let current = try nested("rope_parameters")
+    return former ?? current
+  }
+
+  /// The kind of rotation that such an object asks for.
+  func rotationType() throws(ConfigError) -> String {
+    let newer = try text("rope_type")
+    let older = try text("type")
+    return newer ?? older ?? "default"
   }
 
   /// YaRN (Peng et al., 2023): how frequencies are stretched, and the amplitude that makes up for

@@ -1,4 +1,5 @@
 package import KaratBytes
+package import KaratTensors
 
 /// Reads typed values from a model's config.json, with limits that keep a hostile one harmless.
 package struct Config {
@@ -11,11 +12,18 @@ package struct Config {
   package let object: JSONObject
   /// The file's name in messages.
   package let file: String
+  /// The names of the checkpoint's tensors, of which some families leave some out or spell them in
+  /// two ways; nil where there is no checkpoint.
+  package let tensors: Manifest?
 
-  package init(_ object: JSONObject, file: String) {
+  package init(_ object: JSONObject, file: String, tensors: Manifest? = nil) {
     self.object = object
     self.file = file
+    self.tensors = tensors
   }
+
+  /// Whether the checkpoint has a tensor of that name.
+  package func holds(_ name: TensorName) -> Bool { tensors?[name] != nil }
 
   /// A whole number that must be there, from 1 to a limit.
   package func size(_ key: String, atMost limit: Int = Config.largestSize) throws(ConfigError)
@@ -52,6 +60,26 @@ package struct Config {
       throw fault("'\(key)' is \(value.shortText); a number is needed.")
     }
     return number
+  }
+
+  /// A whole number from 0 to the largest size; 0 where it is absent or null.
+  package func count(_ key: String) throws(ConfigError) -> Int {
+    guard let value = present(key) else { return 0 }
+    guard let number = value.int, (0...Config.largestSize).contains(number) else {
+      throw fault(
+        "'\(key)' is \(value.shortText); a whole number from 0 to \(Config.largestSize) is needed."
+      )
+    }
+    return number
+  }
+
+  /// Whole numbers; none where they are absent or null.
+  package func integers(_ key: String) throws(ConfigError) -> [Int] {
+    guard let value = present(key) else { return [] }
+    guard let numbers = value.array?.map(\.int), numbers.allSatisfy({ $0 != nil }) else {
+      throw fault("'\(key)' is \(value.shortText); a list of whole numbers is needed.")
+    }
+    return numbers.compactMap(\.self)
   }
 
   /// A positive number, or another value where it is absent or null.

@@ -11,6 +11,25 @@ package import KaratTensors
 package struct Decoder {
   package typealias Sublayer = (_ x: Value, _ block: Scope, _ layer: Int) -> Value
 
+  /// A whole block: the stream before it gives the stream behind it.
+  package typealias Block = Sublayer
+
+  /// What layers behind a decoder may read of it.
+  package struct Trunk {
+    package let tracer: Tracer
+    /// Token ids [batch, length].
+    package let ids: Value
+    /// The embedding [vocabulary, hidden].
+    package let table: Value
+    /// The stream behind the last norm [batch, length, hidden].
+    package let state: Value
+    /// The logits that the decoder's head gives for a state.
+    package let head: (Value) -> Value
+
+    /// The root of the checkpoint's names.
+    package var root: Scope { tracer.root }
+  }
+
   package let vocabulary: Int
   package let hidden: Int
   package let layers: Int
@@ -49,12 +68,14 @@ package struct Decoder {
   ///   - config: what it is made from, for messages.
   ///   - attention: traces a block's attention.
   ///   - feedForward: traces a block's feed-forward layer.
+  ///   - behind: traces what reads the decoder's values, such as layers that predict further tokens.
   /// - Returns: a graph that names `hidden_after_layer_N`, `last_hidden_state` and `logits`.
   /// - Throws: `ConfigError` where values do not fit together.
   package func trace(
     _ config: Config,
-    attention: Sublayer,
-    feedForward: Sublayer
+    attention: @escaping Sublayer,
+    feedForward: @escaping Sublayer,
+    behind: (Trunk, Block) -> Void = { _, _ in }
   ) throws(ConfigError) -> Graph {
     let tracer = Tracer()
     let w = tracer.root / "model"
@@ -62,26 +83,29 @@ package struct Decoder {
     let table = (w / "embed_tokens").parameter("weight", vocabulary, hidden)
 
     var x = ids.through(.embedding(Embedding()), table, at: w / "embed_tokens")
+    let block: Block = { x, block, layer in
+      let h = x + attention(norm(x, block / "input_layernorm"), block, layer)
+      return h + feedForward(norm(h, block / "post_attention_layernorm"), block, layer)
+    }
     for layer in 0..<layers {
-      x = tracer.block(layer) {
-        let block = w / "layers" / "\(layer)"
-        let h = x + attention(norm(x, block / "input_layernorm"), block, layer)
-        return h + feedForward(norm(h, block / "post_attention_layernorm"), block, layer)
-      }
+      x = tracer.block(layer) { block(x, w / "layers" / "\(layer)", layer) }
       tracer.name(x, "hidden_after_layer_\(layer)")
     }
     x = norm(x, w / "norm")
     tracer.name(x, "last_hidden_state")
-    let head = tracer.root / "lm_head"
-    let logits =
+    let place = tracer.root / "lm_head"
+    let head = { (state: Value) in
       isHeadTied
-      ? x.through(.linear(Linear()), table, at: head)
-      : linear(x, head, hidden, vocabulary)
-    tracer.name(logits, "logits")
+        ? state.through(.linear(Linear()), table, at: place)
+        : linear(state, place, hidden, vocabulary)
+    }
+    tracer.name(head(x), "logits")
+    behind(Trunk(tracer: tracer, ids: ids, table: table, state: x, head: head), block)
     return try tracer.graph(of: config)
   }
 
-  private func norm(_ x: Value, _ w: Scope) -> Value {
+  /// x normalized by `weight` at a place of the checkpoint.
+  func norm(_ x: Value, _ w: Scope) -> Value {
     x.through(.rmsNorm(RMSNorm(epsilon: epsilon)), w.parameter("weight", hidden), at: w)
   }
 

@@ -7,6 +7,14 @@ package struct GatedFeedForward {
   package let hidden: Int
   package let intermediate: Int
   package var hasBiases = false
+  /// What the checkpoint calls the layers.
+  package var names = Names()
+
+  package struct Names {
+    package var gate = "gate_proj"
+    package var up = "up_proj"
+    package var down = "down_proj"
+  }
 
   /// Reads the size and checks the activation.
   package init(_ config: Config, in decoder: Decoder) throws(ConfigError) {
@@ -27,9 +35,9 @@ package struct GatedFeedForward {
 
   /// Traces the layer at a place of the checkpoint.
   package func trace(_ x: Value, at w: Scope) -> Value {
-    let gate = linear(x, w / "gate_proj", hidden, intermediate, bias: hasBiases)
-    let up = linear(x, w / "up_proj", hidden, intermediate, bias: hasBiases)
+    let gate = linear(x, w / names.gate, hidden, intermediate, bias: hasBiases)
+    let up = linear(x, w / names.up, hidden, intermediate, bias: hasBiases)
     let gated = gate.through(.swiglu(SwiGLU()), up, at: w)
-    return linear(gated, w / "down_proj", intermediate, hidden, bias: hasBiases)
+    return linear(gated, w / names.down, intermediate, hidden, bias: hasBiases)
   }
 }

@@ -26,7 +26,8 @@ package struct StagedRun {
   /// - Parameters:
   ///   - stage: the next of the graph's stages.
   ///   - wanted: values of the stage to show.
-  ///   - show: is called with the window's index, and each of these.
+  ///   - show: is called with the window's index, and each of these that has elements: what an expert
+  ///     reads has none where no token reaches it.
   /// - Throws: what `Executor.run` throws.
   package mutating func run(
     _ stage: Stage,
@@ -40,7 +41,7 @@ package struct StagedRun {
       var kept: [ValueID: Tensor] = [:]
       let all = crossing.union(wanted).sorted()
       try executor.run(given: given, binding: binding, wanted: all) { value, operand in
-        if wanted.contains(value) { try show(index, value, operand) }
+        if wanted.contains(value), operand.count > 0 { try show(index, value, operand) }
         if crossing.contains(value) { kept[value] = operand.copied() }
       }
       values[index].merge(kept) { $1 }

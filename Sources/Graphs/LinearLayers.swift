@@ -23,12 +23,20 @@ package struct LinearLayer: Sendable {
   /// It may not where an operation rearranges the product, as latent attention does with
   /// `kv_b_proj`; the weight may become codes all the same.
   package let takesCodes: Bool
+  /// Whether a router of experts reads what it gives.
+  ///
+  /// It is small, and rounding it sends tokens to other experts: passes leave it alone.
+  package let isRouter: Bool
 }
 
 extension Graph {
   /// The layers that multiply by a parameter in floating point, or by codes that are dequantized.
   package var linearLayers: [LinearLayer] {
-    nodes.enumerated().compactMap { place, node in
+    var routed: Set<ValueID> = []
+    for node in nodes {
+      if case .route = node.op { routed.insert(node.inputs[0]) }
+    }
+    return nodes.enumerated().compactMap { place, node in
       guard let map = node.op.operation.linearMap else { return nil }
       let weightNode = self.node(of: node.inputs[map.weight])
       let stored: ValueID
@@ -48,7 +56,8 @@ extension Graph {
         block: node.block,
         weightType: type(of: node.inputs[map.weight]),
         hasCodes: stored != node.inputs[map.weight],
-        takesCodes: map.takesCodes
+        takesCodes: map.takesCodes,
+        isRouter: routed.contains(ValueID(node: place))
       )
     }
   }
@@ -131,14 +140,16 @@ extension Graph {
     return try rewritten { rewriter, node throws(GraphError) in
       guard case .linear = node.op, let layer = chosen[node.path], let leader = leaders[layer.path]
       else { return nil }
-      let input = try rewriter.new(layer.input)
+      // Two nodes may be one layer, such as a head that layers behind the decoder share.
+      let input = node.inputs[0]
       let quantized: ValueID
-      if let shared = codes[layer.input]?[leader] {
+      if let shared = codes[input]?[leader] {
         quantized = shared
       } else {
         let range = try rewriter.range(of: leader, scheme, like: node)
-        quantized = try rewriter.add(.quantize(Quantize(scheme)), [input] + range, like: node)
-        codes[layer.input, default: [:]][leader] = quantized
+        let x = try rewriter.new(input)
+        quantized = try rewriter.add(.quantize(Quantize(scheme)), [x] + range, like: node)
+        codes[input, default: [:]][leader] = quantized
       }
       let range = try rewriter.range(of: layer.path, scheme, like: node)
       let x = try rewriter.add(
@@ -153,7 +164,8 @@ extension Graph {
 
   private func chosenLayers(_ paths: Set<TensorName>) -> [TensorName: LinearLayer] {
     Dictionary(
-      uniqueKeysWithValues: linearLayers.filter { paths.contains($0.path) }.map { ($0.path, $0) }
+      linearLayers.filter { paths.contains($0.path) }.map { ($0.path, $0) },
+      uniquingKeysWith: { first, _ in first }
     )
   }
 }

@@ -1,3 +1,4 @@
+import KaratArchitectures
 package import KaratBytes
 import KaratKernels
 package import KaratTensors
@@ -51,6 +52,28 @@ extension TensorSource {
       }
     }
     return overlaid(with: changes, removing: removed)
+  }
+}
+
+extension JSONObject {
+  /// Whether a config.json says that weights are 8-bit floats with a scale for each block, as
+  /// DeepSeek's are.
+  ///
+  /// - Throws: `ConfigError` where it asks for activations of a fixed range.
+  func isBlockScaled(file: String) throws(ConfigError) -> Bool {
+    guard let quantization = self["quantization_config"]?.object,
+      quantization["quant_method"]?.string == "fp8"
+    else { return false }
+    let activations = quantization["activation_scheme"] ?? "dynamic"
+    guard activations == "dynamic" else {
+      throw ConfigError(
+        file: file,
+        "'quantization_config': 'activation_scheme' is not 'dynamic', and 8-bit activations of a "
+          + "fixed range are not supported.",
+        isUnsupported: true
+      )
+    }
+    return true
   }
 }
 

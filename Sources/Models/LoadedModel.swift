@@ -24,7 +24,8 @@ public struct LoadedModel: Sendable {
   /// GGUF file.
   ///
   /// Reads names, types and shapes, and the scales of quantized activations; the parameters are
-  /// pulled when they are needed.
+  /// pulled when they are needed. Weights of 8-bit floats with a scale for each block are numbers
+  /// then; activations stay in floating point.
   ///
   /// - Throws: `CheckpointError`, `ConfigError` or `GraphError` where it cannot be run: something
   ///   is missing, does not fit, is not used, or is not supported.
@@ -42,18 +43,21 @@ public struct LoadedModel: Sendable {
       )
     }
     let architecture = try Architecture.named(by: config, file: files.configPath)
-    let reader = Config(config, file: files.configPath)
+    let reader = Config(config, file: files.configPath, tensors: files.source.manifest)
     var graph = try architecture.trace(reader)
-    if let quantization = try QuantizationConfig(config, file: files.configPath) {
-      graph = try quantization.applied(to: graph, source: files.source, file: files.path)
+    var source = files.source
+    if try config.isBlockScaled(file: files.configPath) {
+      source = try source.decompressed(config: config, file: files.path)
+    } else if let quantization = try QuantizationConfig(config, file: files.configPath) {
+      graph = try quantization.applied(to: graph, source: source, file: files.path)
     }
     try graph.check(
-      against: files.source.manifest,
+      against: source.manifest,
       file: files.path,
       isSpare: architecture.isSpare
     )
     self.path = files.path
-    self.model = Model(graph: graph, source: files.source)
+    self.model = Model(graph: graph, source: source)
     self.config = config
     self.architecture = architecture
     self.companions = files.companions

@@ -118,13 +118,13 @@ extension QuantizationConfig {
       switch node.op {
       case .integerLinear(let linear):
         quantized[linear.activation, default: []].append(node.path)
-      case .linear:
-        if case .dequantize = graph.node(of: node.inputs[1]).op {
+      default:
+        guard let map = node.op.operation.linearMap else { continue }
+        if case .dequantize = graph.node(of: node.inputs[map.weight]).op {
           quantized[nil, default: []].append(node.path)
         } else {
           ignored.append(node.path)
         }
-      default: break
       }
     }
     guard !quantized.isEmpty else { return nil }

@@ -50,7 +50,7 @@ public struct Calibrate: Pass {
   public func apply(to model: Model, in context: PassContext) throws -> Model {
     try require(windows > 0 && length > 0, "windows and length must be positive.")
     let windows = try context.windows(count: windows, length: length)
-    let layers = model.graph.linearLayers.filter { !context.ignored.contains($0.path) }
+    let layers = context.layers(of: model.graph).filter(\.takesCodes)
     try require(!layers.isEmpty, "no linear layer is left to calibrate after 'ignore'.")
     let readers = Dictionary(grouping: layers, by: \.input)
 

@@ -73,6 +73,14 @@ public struct PassContext: Sendable {
   }
 }
 
+extension PassContext {
+  /// The linear layers of a graph that passes work on: those that are neither ignored nor routers
+  /// of experts.
+  func layers(of graph: Graph) -> [LinearLayer] {
+    graph.linearLayers.filter { !$0.isRouter && !ignored.contains($0.path) }
+  }
+}
+
 /// Why a pass cannot do its work.
 public struct PassError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The pass's name.

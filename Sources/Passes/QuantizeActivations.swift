@@ -50,7 +50,7 @@ public struct QuantizeActivations: Pass {
       )
     }
     let scheme = Scheme(bits: 8, isSymmetric: symmetric, granularity: .tensor)
-    let layers = model.graph.linearLayers.filter { !context.ignored.contains($0.path) }
+    let layers = context.layers(of: model.graph).filter(\.takesCodes)
     var leaders: [TensorName: TensorName] = [:]
     var firsts: [ValueID: [QuantizationRange: TensorName]] = [:]
     var changes: [TensorName: DerivedTensor] = [:]

@@ -46,8 +46,7 @@ public struct QuantizeWeights: Pass {
     let shared = model.graph.sharedParameters
     var changes: [TensorName: DerivedTensor] = [:]
     var chosen: Set<TensorName> = []
-    for layer in model.graph.linearLayers
-    where !layer.hasCodes && !context.ignored.contains(layer.path) {
+    for layer in context.layers(of: model.graph) where !layer.hasCodes {
       try require(
         !shared.contains(layer.weight),
         "\(layer.path.quoted) shares its weight \(layer.weight.quoted) with another operation, "

@@ -83,7 +83,7 @@ public struct SmoothQuant: Pass {
     }
     try require(windows > 0 && length > 0, "windows and length must be positive.")
     let windows = try context.windows(count: windows, length: length)
-    let layers = model.graph.linearLayers.filter { !context.ignored.contains($0.path) }
+    let layers = context.layers(of: model.graph).filter(\.takesCodes)
     let groups = model.graph.smoothingGroups(among: layers)
     try require(!groups.isEmpty, "no linear layer reads a value that can be rescaled.")
 

@@ -25,6 +25,20 @@ public struct RoPE: Operation {
     self.frequencies = frequencies
   }
 
+  /// Turns whole heads.
+  ///
+  /// - Parameters:
+  ///   - headSize: elements of one head; even.
+  ///   - isInterleaved: whether pairs lie side by side, or half a head apart.
+  ///   - frequencies: how fast each pair turns.
+  package init(headSize: Int, isInterleaved: Bool, frequencies: RotationFrequencies) {
+    self.init(
+      headSize: headSize,
+      pairing: isInterleaved ? .neighbours : .halves,
+      frequencies: frequencies
+    )
+  }
+
   package var name: String { "rope" }
   package var attributes: [(name: String, value: String)] {
     [("head_size", "\(headSize)"), ("base", "\(frequencies.base)")]

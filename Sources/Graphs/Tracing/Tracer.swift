@@ -1,4 +1,4 @@
-import KaratTensors
+package import KaratTensors
 
 /// Records what a model's code does with symbolic values, as a graph.
 ///
@@ -84,7 +84,7 @@ package struct Value {
 
 /// A place in the checkpoint's names: `w / "self_attn" / "q_proj"`.
 package struct Scope {
-  let path: TensorName
+  package let path: TensorName
   let tracer: Tracer
 
   /// The place below this one.
