@@ -1,11 +1,11 @@
 # make demo     install what is missing, build, then convert, quantize, generate and verify a tiny real model
 # make test     the test suite, in release
-# make models   fetch the real models that `check` and `bench` use (98 MB)
+# make models   fetch the real models and vocabularies that `check` and `bench` use (about 280 MB)
 # make check    everything against independent implementations, on a real model (Python in .venv)
 # make fuzz     feed every reader with arbitrary bytes under libFuzzer, SECONDS=20 each
 # make format   format the sources in place
 # make lint     what the formatter and the census would object to
-# make bench    time the prefill of a real model and the conversion of 4 GB beside their peers
+# make bench    time prefill, encoding of text and the conversion of 4 GB beside their peers
 # make docs     build the documentation into .build/docs, warnings as errors
 # make census   lines per room, and the longest files
 
@@ -42,6 +42,7 @@ bench: install models
 	swift build -c release --product karat
 	scripts/python
 	scripts/bench
+	scripts/bench-tokenizers
 	scripts/bench-convert
 
 docs:
