@@ -43,9 +43,9 @@ public struct LoadedModel: Sendable {
       )
     }
     let architecture = try Architecture.named(by: config, file: files.configPath)
-    let reader = Config(config, file: files.configPath, tensors: files.source.manifest)
+    var source = files.source.withSingleExperts()
+    let reader = Config(config, file: files.configPath, tensors: source.manifest)
     var graph = try architecture.trace(reader)
-    var source = files.source
     if try config.isBlockScaled(file: files.configPath) {
       source = try source.decompressed(config: config, file: files.path)
     } else if let quantization = try QuantizationConfig(config, file: files.configPath) {

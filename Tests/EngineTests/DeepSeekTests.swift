@@ -143,6 +143,50 @@ import Testing
     }
   }
 
+  /// Experts may be stored as one tensor of all; an expert is still pulled alone.
+  @Test(arguments: ["deepseek-v3-tiny", "qwen3-moe-tiny"])
+  func stackedExpertsAreReadOneByOne(_ name: String) throws {
+    var edited = try EditedModel(name)
+    for layer in 0..<3 {
+      let module = "model.layers.\(layer).mlp.experts"
+      var (both, down): ([Float], [Float]) = ([], [])
+      var expert = 0
+      var (middle, hidden) = (0, 0)
+      while let gate = edited.tensors[TensorName("\(module).\(expert).gate_proj.weight")] {
+        func floats(_ part: String) -> [Float] {
+          let name = TensorName("\(module).\(expert).\(part).weight")
+          return edited.tensors.removeValue(forKey: name)?.elements(as: Float.self) ?? []
+        }
+        both += floats("gate_proj") + floats("up_proj")
+        down += floats("down_proj")
+        (middle, hidden) = (gate.shape[0], gate.shape[1])
+        expert += 1
+      }
+      guard expert > 0 else { continue }
+      edited.tensors[TensorName(module + ".gate_up_proj")] = Tensor(
+        both,
+        shape: [expert, 2 * middle, hidden]
+      )
+      edited.tensors[TensorName(module + ".down_proj")] = Tensor(
+        down,
+        shape: [expert, hidden, middle]
+      )
+    }
+    #expect(!edited.tensors.keys.contains { $0.text.contains(".experts.0.") })
+    let ids: [Int32] = [5, 300, 17, 2]
+    try inTemporaryFolder { folder in
+      let stacked = try LoadedModel.open(try edited.write(to: folder + "/model"))
+      let plain = try LoadedModel.open(fixture(name))
+      #expect(
+        try Executor(stacked.model).logits(ids).isIdentical(to: Executor(plain.model).logits(ids))
+      )
+      let odd: TensorName = "model.layers.1.mlp.experts.gate_up_proj"
+      edited.tensors[odd] = Tensor([Float](repeating: 0, count: 9), shape: [3, 3, 1])
+      let text = message { _ = try LoadedModel.open(try edited.write(to: folder + "/odd")) }
+      #expect(text?.contains("experts.0.gate_proj.weight': the architecture needs this") == true)
+    }
+  }
+
   /// Routers and `kv_b_proj`'s input stay in floating point, everything else becomes codes.
   @Test func whatMayBeRoundedIsTold() throws {
     let loaded = try LoadedModel.open(fixture("deepseek-v3-tiny"))
