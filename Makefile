@@ -1,6 +1,6 @@
 # make demo     install what is missing, build, then convert, quantize, generate and verify a tiny real model
 # make test     the test suite, in release
-# make models   fetch the real models and vocabularies that `check` and `bench` use (about 280 MB)
+# make models   fetch the real models and vocabularies that `check` and `bench` use (about 360 MB)
 # make check    everything against independent implementations, on a real model (Python in .venv)
 # make fuzz     feed every reader with arbitrary bytes under libFuzzer, SECONDS=20 each
 # make format   format the sources in place
