@@ -120,6 +120,7 @@ extension Graph {
   /// - Parameters:
   ///   - leaders: for each chosen layer, the layer whose scale and zero point the codes are made
   ///     with: layers that read one value and have the same range share one quantization of it.
+  ///     Of a dynamic scheme all layers that read one value share it, whatever their leaders.
   ///   - scheme: how numbers become codes.
   /// - Returns: a graph that computes with those codes, in integers where the weights are codes
   ///   too.
@@ -142,16 +143,21 @@ extension Graph {
       else { return nil }
       // Two nodes may be one layer, such as a head that layers behind the decoder share.
       let input = node.inputs[0]
+      let maker = scheme.isDynamic ? TensorName("") : leader
       let quantized: ValueID
-      if let shared = codes[input]?[leader] {
+      if let shared = codes[input]?[maker] {
         quantized = shared
       } else {
-        let range = try rewriter.range(of: leader, scheme, like: node)
+        let range =
+          scheme.isDynamic ? [] : try rewriter.range(of: leader, scheme, like: node)
         let x = try rewriter.new(input)
         quantized = try rewriter.add(.quantize(Quantize(scheme)), [x] + range, like: node)
-        codes[input, default: [:]][leader] = quantized
+        codes[input, default: [:]][maker] = quantized
       }
-      let range = try rewriter.range(of: layer.path, scheme, like: node)
+      let range =
+        scheme.isDynamic
+        ? [ValueID(node: quantized.node, output: 1)]
+        : try rewriter.range(of: layer.path, scheme, like: node)
       let x = try rewriter.add(
         .dequantize(Dequantize(scheme)),
         [quantized] + range,

@@ -93,7 +93,7 @@ extension Graph {
     try rewritten { rewriter, node throws(GraphError) in
       guard case .linear = node.op else { return nil }
       let (x, weight) = (self.node(of: node.inputs[0]), self.node(of: node.inputs[1]))
-      guard case .dequantize(let activation) = x.op, activation.scheme.granularity == .tensor,
+      guard case .dequantize(let activation) = x.op, activation.scheme.granularity != .channel,
         case .dequantize(let weights) = weight.op, weights.scheme.granularity == .channel
       else { return nil }
       let op = IntegerLinear(activation: activation.scheme, hasBias: node.inputs.count == 3)

@@ -184,7 +184,7 @@ extension DType {
 
 extension TensorName {
   /// The module whose tensor of a given name this is, or nil where it is another one's.
-  fileprivate func module(of component: String) -> TensorName? {
+  func module(of component: String) -> TensorName? {
     text.hasSuffix("." + component) ? TensorName(String(text.dropLast(component.count + 1))) : nil
   }
 }

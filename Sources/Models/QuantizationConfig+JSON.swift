@@ -68,12 +68,12 @@ extension QuantizationConfig {
       }
       var activations: Scheme?
       if let inputs = value["input_activations"]?.object {
-        guard let scheme = Scheme(inputs), scheme.bits == 8, scheme.granularity == .tensor,
-          !scheme.isDynamic
+        guard let scheme = Scheme(inputs), scheme.bits == 8,
+          scheme == .int8Tokens || (scheme.granularity == .tensor && !scheme.isDynamic)
         else {
           throw unsupported(
             "the activations of group '\(name)' are \(Self.text(inputs))",
-            "8-bit int, strategy 'tensor', not dynamic"
+            "8-bit int: strategy 'tensor', not dynamic, or strategy 'token', dynamic and symmetric"
           )
         }
         activations = scheme

@@ -50,6 +50,10 @@ extension QuantizationConfig {
       guard let group = group(of: layer.path) else { continue }
       weights.insert(layer.path)
       guard let scheme = group.activations else { continue }
+      if scheme.isDynamic {
+        activations[scheme, default: [:]][layer.path] = layer.path
+        continue
+      }
       let range = try range(of: layer, scheme, source, file)
       let leader = leaders[layer.input]?[range] ?? layer.path
       leaders[layer.input, default: [:]][range] = leader
@@ -106,38 +110,5 @@ extension QuantizationConfig {
     guard !scheme.isSymmetric else { return QuantizationRange(scale: scale, zeroPoint: 0) }
     let zeroPoint = try single(layer.inputZeroPoint) { $0 == .i8 }.elements(as: Int8.self)[0]
     return QuantizationRange(scale: scale, zeroPoint: zeroPoint)
-  }
-}
-
-extension QuantizationConfig {
-  /// How the layers of a graph are quantized, or nil where none is.
-  package init?(describing graph: Graph) {
-    var quantized: [Scheme?: [TensorName]] = [:]
-    var ignored: [TensorName] = []
-    for node in graph.nodes {
-      switch node.op {
-      case .integerLinear(let linear):
-        quantized[linear.activation, default: []].append(node.path)
-      default:
-        guard let map = node.op.operation.linearMap else { continue }
-        if case .dequantize = graph.node(of: node.inputs[map.weight]).op {
-          quantized[nil, default: []].append(node.path)
-        } else {
-          ignored.append(node.path)
-        }
-      }
-    }
-    guard !quantized.isEmpty else { return nil }
-    // The order of a dictionary changes from run to run; that of the layers does not.
-    let ordered = quantized.sorted { left, right in left.value[0] < right.value[0] }
-    groups = ordered.map { activations, paths in
-      let targets: [TensorName] = quantized.count == 1 ? ["Linear"] : paths
-      return Group(
-        targets: targets.map { ModulePattern(exactly: $0) },
-        weights: .int8Weights,
-        activations: activations
-      )
-    }
-    self.ignored = ignored.map { ModulePattern(exactly: $0) }
   }
 }

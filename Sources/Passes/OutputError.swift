@@ -141,7 +141,7 @@ struct OutputError {
                 x: codes,
                 rows: tile.count,
                 weight: packed,
-                scale: range.scale,
+                scales: [range.scale],
                 zeroPoint: range.unsignedZeroPoint,
                 weightScales: scales,
                 bias: nil,

@@ -1,3 +1,5 @@
+import KaratTensors
+
 extension Recipe {
   /// Recipes that have a name, as `--preset` takes it.
   public static let presets: [(name: String, summary: String, recipe: Recipe)] = [
@@ -7,6 +9,13 @@ extension Recipe {
         passes: [
           SmoothQuant(), Calibrate(observer: .output), QuantizeWeights(), QuantizeActivations(),
         ],
+        ignored: ["lm_head"]
+      )
+    ),
+    (
+      "int8-dynamic", "INT8 weights, and INT8 activations scaled token by token; no text needed",
+      Recipe(
+        passes: [QuantizeWeights(), QuantizeActivations(granularity: .token)],
         ignored: ["lm_head"]
       )
     ),

@@ -1,25 +1,28 @@
 public import KaratGraphs
 public import KaratTensors
 
-/// Rounds the activations that linear layers read to INT8 by calibrated ranges, so that the layers
-/// multiply integers.
+/// Rounds the activations that linear layers read to INT8, so that the layers multiply integers.
 ///
-/// Asymmetric, static, one scale and zero point per tensor. Layers that read one value (q, k and v;
-/// gate and up) have one range, because engines that fuse them keep only one.
+/// Per tensor: static and asymmetric, one scale and zero point for all numbers, from calibration.
+/// Layers that read one value (q, k and v; gate and up) have one range, because engines that fuse
+/// them keep only one.
+///
+/// Per token: dynamic and symmetric, one scale for each row, taken from its numbers in every run. No
+/// calibration is needed.
 public struct QuantizeActivations: Pass {
   /// The name in recipes.
   public static let name = "quantize-activations"
   /// One sentence on what it does.
-  public static let summary = "Round what linear layers read to INT8, by calibrated ranges."
+  public static let summary = "Round what linear layers read to INT8, so that they multiply codes."
   /// The names of its options.
   public static let optionNames = CodingKeys.allCases.map(\.stringValue)
 
   /// Bits of a code; 8.
   public var bits: Int = 8
-  /// Which numbers share a scale; all of a tensor.
+  /// Which numbers share a scale; all of a tensor, or those of a token.
   public var granularity: Scheme.Granularity = .tensor
-  /// Whether zero is always code zero.
-  public var symmetric: Bool = false
+  /// Whether zero is always code zero; nil for what the granularity does: tokens are symmetric.
+  public var symmetric: Bool?
 
   enum CodingKeys: String, CodingKey, CaseIterable {
     case bits, granularity, symmetric
@@ -28,29 +31,58 @@ public struct QuantizeActivations: Pass {
   /// INT8, asymmetric, per tensor.
   public init() {}
 
+  /// INT8, per tensor or per token.
+  public init(granularity: Scheme.Granularity) {
+    self.granularity = granularity
+  }
+
   /// Reads the options of a recipe.
   public init(from decoder: any Decoder) throws {
     let options = try decoder.container(keyedBy: CodingKeys.self)
     bits = try options.option(.bits, default: bits)
     granularity = try options.option(.granularity, default: granularity)
-    symmetric = try options.option(.symmetric, default: symmetric)
+    symmetric = try options.decodeIfPresent(Bool.self, forKey: .symmetric)
   }
 
   /// Gives the model whose chosen layers read codes.
   public func apply(to model: Model, in context: PassContext) throws -> Model {
     try require(bits == 8, "bits is \(bits); activations can be quantized to 8.")
     try require(
-      granularity == .tensor,
-      "granularity is '\(granularity.rawValue)'; activations share a scale by 'tensor'."
+      granularity != .channel,
+      "granularity is '\(granularity.rawValue)'; activations share a scale by 'tensor' or 'token'."
     )
+    try require(
+      granularity != .token || symmetric != false,
+      "symmetric is false; tokens, whose scales are found while the model runs, are symmetric."
+    )
+    let layers = context.layers(of: model.graph).filter(\.takesCodes)
+    try require(!layers.isEmpty, "no linear layer is left to quantize after 'ignore'.")
+    var result = model
+    try quantizeTokens(of: layers.filter { granularity(of: $0) == .token }, &result)
+    try quantizeTensors(of: layers.filter { granularity(of: $0) == .tensor }, &result)
+    return result
+  }
+
+  /// Which numbers of what a layer reads share a scale.
+  private func granularity(of layer: LinearLayer) -> Scheme.Granularity { granularity }
+
+  private func quantizeTokens(of layers: [LinearLayer], _ model: inout Model) throws {
+    guard !layers.isEmpty else { return }
+    let leaders = Dictionary(uniqueKeysWithValues: layers.map { ($0.path, $0.path) })
+    model.graph = try model.graph.withQuantizedActivations(leaders: leaders, .int8Tokens)
+  }
+
+  private func quantizeTensors(of layers: [LinearLayer], _ model: inout Model) throws {
+    guard !layers.isEmpty else { return }
     guard let calibration = model.calibration else {
       throw PassError(
         Self.name,
-        "the model has no calibrated ranges. Put 'calibrate' before this pass."
+        "the model has no calibrated ranges. Put 'calibrate' before this pass, or quantize by token:"
+          + " granularity: token."
       )
     }
-    let scheme = Scheme(bits: 8, isSymmetric: symmetric, granularity: .tensor)
-    let layers = context.layers(of: model.graph).filter(\.takesCodes)
+    let isSymmetric = symmetric ?? false
+    let scheme = Scheme(bits: 8, isSymmetric: isSymmetric, granularity: .tensor)
     var leaders: [TensorName: TensorName] = [:]
     var firsts: [ValueID: [QuantizationRange: TensorName]] = [:]
     var changes: [TensorName: DerivedTensor] = [:]
@@ -62,20 +94,16 @@ public struct QuantizeActivations: Pass {
             + "here too, or calibrate again."
         )
       }
-      let range = symmetric ? calibrated.symmetric : calibrated
+      let range = isSymmetric ? calibrated.symmetric : calibrated
       let leader = firsts[layer.input]?[range] ?? layer.path
       firsts[layer.input, default: [:]][range] = leader
       leaders[layer.path] = leader
       changes[layer.inputScale] = DerivedTensor(Tensor([range.scale]))
-      if !symmetric {
+      if !isSymmetric {
         changes[layer.inputZeroPoint] = DerivedTensor(Tensor(.i8, [1], copying: [range.zeroPoint]))
       }
     }
-    try require(!layers.isEmpty, "no linear layer is left to quantize after 'ignore'.")
-    return Model(
-      graph: try model.graph.withQuantizedActivations(leaders: leaders, scheme),
-      source: model.source.overlaid(with: changes),
-      calibration: calibration
-    )
+    model.graph = try model.graph.withQuantizedActivations(leaders: leaders, scheme)
+    model.source = model.source.overlaid(with: changes)
   }
 }

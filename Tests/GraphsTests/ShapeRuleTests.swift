@@ -98,6 +98,23 @@ import Testing
       [state(6, .u8), ValueType(.i8, 3, 6), ValueType(.f32, 3, 1), ValueType(.f32, 1)],
       "F32[batch, length, 3]"
     ),
+    Rule(
+      .quantize(Quantize(.int8Tokens)),
+      [state(6)],
+      "U8[batch, length, 6], F32[batch, length, 1]"
+    ),
+    Rule(
+      .dequantize(Dequantize(.int8Tokens)),
+      [state(6, .u8), state(1)],
+      "F32[batch, length, 6]"
+    ),
+    Rule(
+      .integerLinear(IntegerLinear(activation: .int8Tokens, hasBias: true)),
+      [
+        state(6, .u8), ValueType(.i8, 3, 6), ValueType(.f32, 3, 1), state(1), ValueType(.f32, 3),
+      ],
+      "F32[batch, length, 3]"
+    ),
   ])
   func accepts(_ rule: Rule) {
     #expect(rule.found == rule.result)
@@ -178,12 +195,22 @@ import Testing
     Rule(
       .dequantize(Dequantize(perToken)),
       [state(6, .u8)],
-      "codes with one scale for each token cannot be dequantized alone."
+      "tokens' codes need one F32 scale for each token: [U8[batch, length, 6]]."
     ),
     Rule(
       .integerLinear(IntegerLinear(activation: symmetric, hasBias: false)),
       [state(5, .u8), ValueType(.i8, 3, 6), ValueType(.f32, 3, 1), ValueType(.f32, 1)],
       "codes, weights, scales and zero points do not fit together: [U8[batch, length, 5], I8[3, 6], F32[3, 1], F32[1]]."
+    ),
+    Rule(
+      .quantize(Quantize(.int8Tokens)),
+      [state(6), ValueType(.f32, 1)],
+      "tokens become 8-bit codes by scales of their own: [F32[batch, length, 6], F32[1]]."
+    ),
+    Rule(
+      .integerLinear(IntegerLinear(activation: .int8Tokens, hasBias: false)),
+      [state(6, .u8), ValueType(.i8, 3, 6), ValueType(.f32, 3, 1), ValueType(.f32, 1)],
+      "codes, weights, scales and zero points do not fit together: [U8[batch, length, 6], I8[3, 6], F32[3, 1], F32[1]]."
     ),
   ])
   func refuses(_ rule: Rule) {

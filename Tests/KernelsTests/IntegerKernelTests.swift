@@ -64,14 +64,18 @@ extension Kernels {
     } check: { level, found in
       #expect(found == sums, "\(level)")
     }
-    for (zeroPoint, bias) in [(UInt8(0), nil), (255, bias), (131, bias)] {
+    let perRow = numbers.floats(rows)
+    let cases: [(UInt8, [Float]?, [Float])] = [
+      (0, nil, [0.37]), (255, bias, [0.37]), (131, bias, [0.37]), (128, bias, perRow),
+    ]
+    for (zeroPoint, bias, scales) in cases {
       let expected = Reference.integerLinear(
         x: x,
         rows: rows,
         codes: codes,
         outFeatures: outFeatures,
         inFeatures: inFeatures,
-        scale: 0.37,
+        scales: scales,
         zeroPoint: zeroPoint,
         weightScales: weightScales,
         bias: bias
@@ -89,7 +93,8 @@ extension Kernels {
               x: x,
               rows: rows,
               weight: weight,
-              scale: 0.37,
+              scales: scales,
+              isPerRow: scales.count > 1 || rows == 1,
               zeroPoint: zeroPoint,
               weightScales: weightScales,
               bias: bias,
@@ -146,6 +151,59 @@ extension Kernels {
           "\(level)"
         )
       }
+    }
+  }
+
+  @Test(arguments: [(1, 1), (5, 3), (7, 1000), (200, 257)])
+  func quantizesTokens(rows: Int, columns: Int) {
+    var numbers = Numbers(seed: 12)
+    var x = numbers.floats(rows * columns, size: 40)
+    // Rows of zeros, of the least numbers there are, and of ones that no scale can represent.
+    let special: [Float] = [0, .leastNonzeroMagnitude, .greatestFiniteMagnitude, .nan, -.infinity]
+    for (row, number) in special.enumerated() where row + 1 < rows {
+      if number.isFinite { for column in 0..<columns { x[(row + 1) * columns + column] = number } }
+      x[(row + 1) * columns + columns / 2] = number
+    }
+    let expected = Reference.quantizeTokens(x: x, columns: columns)
+    func bits(_ scales: [Float]) -> [UInt32] { scales.map { $0.isNaN ? 0 : $0.bitPattern } }
+    sweep { workers in
+      var scales = [Float](repeating: 7, count: rows)
+      let codes = filled(x.count, with: UInt8(7)) { out in
+        scales.withUnsafeMutableBufferPointer { scales in
+          guard let scales = scales.baseAddress else { return }
+          quantizeTokens(
+            x: x,
+            rows: rows,
+            columns: columns,
+            out: out,
+            scales: scales,
+            on: workers
+          )
+        }
+      }
+      return bits(scales).map(Int.init) + codes.map(Int.init)
+    } check: { level, found in
+      #expect(
+        found == bits(expected.scales).map(Int.init) + expected.codes.map(Int.init),
+        "\(level)"
+      )
+    }
+    #expect(expected.scales.allSatisfy { $0.isNaN || ($0 > 0 && $0.isFinite) })
+    let back = filled(x.count, with: Float(9)) { out in
+      dequantize(
+        codes: expected.codes,
+        rows: rows,
+        columns: columns,
+        scales: expected.scales,
+        isPerRow: true,
+        zeroPoint: 128,
+        out: out,
+        on: Workers(threads: 2)
+      )
+    }
+    for (index, number) in x.enumerated() {
+      let scale = expected.scales[index / columns]
+      #expect(scale.isNaN ? back[index].isNaN : abs(back[index] - number) <= scale / 2 * 1.0001)
     }
   }
 

@@ -110,11 +110,46 @@ import Testing
       .withQuantizedActivations(leaders: leaders, .int8Activations)
     let config = try #require(QuantizationConfig(describing: quantized))
     #expect(config.groups.count == 2)
-    #expect(config.groups[0].targets.count == 20)
+    // Blocks 0 and 2 have a down_proj of their own name; the six other names hold for all blocks.
+    #expect(config.groups[0].targets.count == 8)
     #expect(config.groups[0].activations == .int8Activations)
     #expect(config.groups[1].targets.map(\.text) == [path.text])
     #expect(config.groups[1].activations == nil)
     #expect(config.ignored.map(\.text) == ["lm_head"])
+  }
+
+  @Test func groupsThatHoldForAllBlocksAreNamedByPatterns() throws {
+    let graph = try model("llama-tiny").graph
+    let all = Self.blocks(graph)
+    func isDown(_ path: TensorName) -> Bool { path.text.hasSuffix("down_proj") }
+    let dynamic = Dictionary(uniqueKeysWithValues: all.filter(isDown).map { ($0, $0) })
+    let fixed = Dictionary(uniqueKeysWithValues: all.filter { !isDown($0) }.map { ($0, $0) })
+    let quantized = try graph.withQuantizedWeights(of: all, .int8Weights)
+      .withQuantizedActivations(leaders: fixed, .int8Activations)
+      .withQuantizedActivations(leaders: dynamic, .int8Tokens)
+    let config = try #require(QuantizationConfig(describing: quantized))
+    #expect(config.groups.map(\.activations) == [.int8Activations, .int8Tokens])
+    #expect(
+      config.groups[0].targets.map(\.text)
+        == ["q", "k", "v", "o"].map { #"re:model\.layers\.\d+\.self_attn\."# + $0 + "_proj$" }
+        + ["gate", "up"].map { #"re:model\.layers\.\d+\.mlp\."# + $0 + "_proj$" }
+    )
+    #expect(config.groups[1].targets.map(\.text) == [#"re:model\.layers\.\d+\.mlp\.down_proj$"#])
+    // Read back from its text, it gives the graph that it describes.
+    let text = String(decoding: config.json.serialized(indent: nil), as: UTF8.self)
+    #expect(text.contains(#""symmetric":true,"strategy":"token","dynamic":true"#))
+    let ranges = MemorySource(
+      Dictionary(
+        uniqueKeysWithValues: graph.linearLayers.flatMap { layer in
+          [
+            (layer.inputScale, Tensor([Float(layer.place)])),
+            (layer.inputZeroPoint, Tensor(.i8, [1], copying: [3] as [Int8])),
+          ]
+        }
+      )
+    )
+    let back = try #require(try read(text)).applied(to: graph, source: ranges, file: "m")
+    #expect(back == quantized)
   }
 
   @Test func targetsAreNamesExpressionsOrTheClass() throws {
@@ -178,6 +213,7 @@ import Testing
       refusal(config(group: #"{"targets":["Linear"],"weights":\#(four)}"#))
         == "config.json: 'quantization_config': the weights of group 'group_0' are \(four); supported is 8-bit int, symmetric, strategy 'channel'."
     )
+    // Symmetric ones run; asymmetric ones do not.
     let dynamic = Self.activations.replacing("tensor", with: "token")
       .replacing(#""dynamic":false"#, with: #""dynamic":true"#)
     #expect(
@@ -187,7 +223,7 @@ import Testing
             #"{"targets":["Linear"],"weights":\#(Self.weights),"input_activations":\#(dynamic)}"#
         )
       )
-        == "config.json: 'quantization_config': the activations of group 'group_0' are \(dynamic); supported is 8-bit int, strategy 'tensor', not dynamic."
+        == "config.json: 'quantization_config': the activations of group 'group_0' are \(dynamic); supported is 8-bit int: strategy 'tensor', not dynamic, or strategy 'token', dynamic and symmetric."
     )
     #expect(
       refusal(

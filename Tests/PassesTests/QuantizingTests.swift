@@ -180,14 +180,19 @@ import Testing
         == "quantize-weights: granularity is 'tensor'; weights share a scale by 'channel'."
     )
     var activations = QuantizeActivations()
-    activations.granularity = .token
+    activations.granularity = .channel
     #expect(
       message { _ = try activations.apply(to: tiny, in: try context(320)) }
-        == "quantize-activations: granularity is 'token'; activations share a scale by 'tensor'."
+        == "quantize-activations: granularity is 'channel'; activations share a scale by 'tensor' or 'token'."
+    )
+    (activations.granularity, activations.symmetric) = (.token, false)
+    #expect(
+      message { _ = try activations.apply(to: tiny, in: try context(320)) }
+        == "quantize-activations: symmetric is false; tokens, whose scales are found while the model runs, are symmetric."
     )
     #expect(
       message { _ = try QuantizeActivations().apply(to: tiny, in: try context(320)) }
-        == "quantize-activations: the model has no calibrated ranges. Put 'calibrate' before this pass."
+        == "quantize-activations: the model has no calibrated ranges. Put 'calibrate' before this pass, or quantize by token: granularity: token."
     )
     #expect(
       message { _ = try QuantizeWeights().apply(to: tiny, in: try context(320)) }
@@ -233,5 +238,65 @@ import Testing
       try Executor(alice).logits(prompt).elements(as: Float.self)
     )
     #expect(error > 1e-4 && error < 0.2)
+  }
+
+  @Test func tokensAreQuantizedInIntegersByScalesOfTheirOwn() throws {
+    let tiny = try model("llama-tiny")
+    let headless = try context(0, ignored: ["lm_head"])
+    let weights = try QuantizeWeights().apply(to: tiny, in: headless)
+    let pass = QuantizeActivations(granularity: .token)
+    let quantized = try pass.apply(to: weights, in: headless)
+    try quantized.graph.check()
+    let other = try QuantizeWeights().apply(to: pass.apply(to: tiny, in: headless), in: headless)
+    #expect(quantized.graph == other.graph)
+    // q, k and v read one value, and so do gate and up: 4 sets of codes in each of 3 blocks.
+    let names = quantized.graph.nodes.map(\.op.operation.name)
+    #expect(names.count { $0 == "quantize" } == 12)
+    #expect(names.count { $0 == "integer_linear" } == 21)
+    // Nothing but the weights has tensors.
+    #expect(Set(quantized.source.manifest.names) == Set(weights.source.manifest.names))
+
+    // One layer by hand: codes by the row's own scale, an exact sum, one product of scales.
+    let layer = try #require(tiny.graph.linearLayers.first)
+    let q = try #require(
+      quantized.graph.nodes.firstIndex {
+        $0.path == layer.path && $0.op.operation.name == "integer_linear"
+      }
+    )
+    let x = try #require(quantized.graph.nodes[q].inputs.first).node
+    let input = quantized.graph.nodes[x].inputs[0]
+    let executor = Executor(quantized)
+    var found: [ValueID: [Float]] = [:]
+    try executor.run(
+      given: [try executor.value(named: "input_ids"): try executor.ids([[3, 1, 4, 1, 5]])],
+      binding: Binding(batch: 1, length: 5),
+      wanted: [input, ValueID(node: q)]
+    ) { value, operand in found[value] = operand.copied().elements(as: Float.self) }
+    let rows = try #require(found[input])
+    let outputs = try #require(found[ValueID(node: q)])
+    let codes = try quantized.source.tensor(layer.weight).elements(as: Int8.self)
+    let scales = try quantized.source.tensor(layer.weightScale).elements(as: Float.self)
+    let features = rows.count / 5
+    for row in 0..<5 {
+      let x = rows[row * features..<(row + 1) * features]
+      let scale = x.reduce(0) { max($0, abs($1)) } / 127
+      let steps = x.map { Int(($0 / scale).rounded(.toNearestOrEven)) }
+      for (output, weightScale) in scales.enumerated() {
+        let sum = steps.enumerated().reduce(0) { $0 + $1.1 * Int(codes[output * features + $1.0]) }
+        #expect(outputs[row * scales.count + output] == Float(sum) * (scale * weightScale))
+      }
+    }
+  }
+
+  @Test func tokensWithoutQuantizedWeightsRunInFloat() throws {
+    let alice = try model("alice")
+    let headless = try context(0, ignored: ["lm_head"])
+    let quantized = try QuantizeActivations(granularity: .token).apply(to: alice, in: headless)
+    let prompt = tokens(64, below: 1024, seed: 3)
+    let error = relativeError(
+      try Executor(quantized).logits(prompt).elements(as: Float.self),
+      try Executor(alice).logits(prompt).elements(as: Float.self)
+    )
+    #expect(error > 1e-4 && error < 0.1)
   }
 }

@@ -55,7 +55,8 @@ def exact_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 class QuantizedLinear:
-    """INT8 weights per output channel (or tensor), and INT8 activations with one range, if any."""
+    """INT8 weights per output channel (or tensor), and INT8 activations, if any: with one range, or
+    with a scale that each row gives itself."""
 
     def __init__(self, tensors: TensorFolder, name: str, scheme: dict):
         weights, activations = scheme["weights"], scheme.get("input_activations")
@@ -73,8 +74,18 @@ class QuantizedLinear:
         self.weight_scale = scale.to(tensors.dtype).reshape(rows)
         self.bias = tensors.floats(f"{name}.bias")
         self.input_scale: Tensor | None = None
+        self.is_dynamic = activations is not None and activations["dynamic"] is True
         if activations is None:
             self.weight = self.codes * self.weight_scale[:, None]
+            return
+        if self.is_dynamic:
+            require(
+                activations["num_bits"] == 8 and activations["type"] == "int"
+                and activations["strategy"] == "token" and activations["symmetric"],
+                name, "dynamic symmetric 8-bit integer activations per token",
+            )
+            for parameter in ("input_scale", "input_zero_point"):
+                require(f"{name}.{parameter}" not in tensors, name, f"no {parameter} (dynamic)")
             return
         require(
             activations["num_bits"] == 8 and activations["type"] == "int"
@@ -92,12 +103,18 @@ class QuantizedLinear:
             require(f"{name}.input_zero_point" not in tensors, name, "no input_zero_point (symmetric)")
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.input_scale is None:
+        if self.input_scale is None and not self.is_dynamic:
             return torch.nn.functional.linear(x, self.weight, self.bias)
         rows = x.reshape(-1, x.shape[-1])
-        codes = (torch.round(rows / self.input_scale) + self.zero_point).clamp(-128, 127)
-        sums = exact_product((codes - self.zero_point).float(), self.codes).to(x.dtype)
-        y = sums * (self.input_scale * self.weight_scale)
+        if self.is_dynamic:
+            largest = rows.abs().amax(dim=-1, keepdim=True)
+            scale = torch.where(largest > 0, largest / 127, 1.0)
+            steps = torch.round(rows / scale).clamp(-127, 127)
+        else:
+            scale = self.input_scale
+            steps = (torch.round(rows / scale) + self.zero_point).clamp(-128, 127) - self.zero_point
+        sums = exact_product(steps.float(), self.codes).to(x.dtype)
+        y = sums * (scale * self.weight_scale)
         if self.bias is not None:
             y = y + self.bias
         return y.reshape(*x.shape[:-1], -1)

@@ -3,7 +3,7 @@
     verify_w8a8.py REFERENCE CANDIDATE --ids FILE [--key NAME] [--window 512] [--windows N]
 
 Both are Hugging Face folders of the Llama family; the candidate may carry a compressed-tensors
-`quantization_config` (INT8 weights; static activations or none), computed in exact integers.
+`quantization_config` (INT8 weights; static or dynamic activations, or none), computed in exact integers.
 FILE holds token ids: a .safetensors with a tensor [windows, length] (named by --key when there are
 several), a .json list of windows, or a flat list, in JSON or as text, which is cut into windows.
 Of a flat list the last window may be shorter; --whole-windows leaves it out.

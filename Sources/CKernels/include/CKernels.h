@@ -91,8 +91,10 @@ typedef struct karat_integer_product {
   const float *weight_scales;
   /// [outputs] or null.
   const float *_Nullable bias;
-  /// Step of the activations, and the code that stands for zero.
-  float scale;
+  /// Step of the activations: one for all [1], or one for each row [rows].
+  const float *scales;
+  bool scale_per_row;
+  /// The code that stands for zero.
   int32_t zero_point;
   /// Elements from one row of the result to the next.
   size_t outputs;

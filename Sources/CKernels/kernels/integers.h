@@ -34,9 +34,12 @@ INLINE size_t panel_bytes(size_t inputs) {
 
 /// What becomes of the accumulators of a panel.
 typedef struct {
-  /// zero_point * row_sum, scale * weight_scale, and bias of each output; of none: 0, 0, -0.
+  /// zero_point * row_sum, weight_scale, and bias of each output; of none: 0, 0, -0.
   int32_t offsets[KARAT_PANEL_OUTPUTS];
   float factors[KARAT_PANEL_OUTPUTS], biases[KARAT_PANEL_OUTPUTS];
+  /// Step of each row's activations, or of all: `scale_stride` is 0 then.
+  const float *scales;
+  size_t scale_stride;
   /// Place of the panel in a row of outputs, and how many there are.
   size_t first, count, outputs;
 } panel_finish;
@@ -45,6 +48,8 @@ static panel_finish finish_of(const karat_integer_product *product, size_t panel
   panel_finish finish;
   finish.first = panel * KARAT_PANEL_OUTPUTS;
   finish.outputs = product->outputs;
+  finish.scales = product->scales;
+  finish.scale_stride = product->scale_per_row ? 1 : 0;
   size_t rest = product->outputs - finish.first;
   finish.count = rest < KARAT_PANEL_OUTPUTS ? rest : KARAT_PANEL_OUTPUTS;
   if (finish.count < KARAT_PANEL_OUTPUTS) {
@@ -56,7 +61,7 @@ static panel_finish finish_of(const karat_integer_product *product, size_t panel
     finish.offsets[i] = (int32_t)((uint32_t)product->zero_point
                                   * (uint32_t)product->row_sums[finish.first + i]);
   for (size_t i = 0; i < finish.count; i++)
-    finish.factors[i] = product->scale * product->weight_scales[finish.first + i];
+    finish.factors[i] = product->weight_scales[finish.first + i];
   for (size_t i = 0; i < KARAT_PANEL_OUTPUTS; i++) finish.biases[i] = -0.0f;
   if (product->bias)
     memcpy(
@@ -64,8 +69,8 @@ static panel_finish finish_of(const karat_integer_product *product, size_t panel
   return finish;
 }
 
-/// Puts out the accumulators of one row, or float(acc - offset) * factor + bias, never fused, so
-/// that all instruction sets give the same floats.
+/// Puts out the accumulators of one row, or float(acc - offset) * (scale * factor) + bias, never
+/// fused, so that all instruction sets give the same floats.
 INLINE void finish_row(
     const panel_finish *finish, const int32_t *accumulators, size_t row, float *floats_out,
     int32_t *integers_out) {
@@ -78,12 +83,13 @@ INLINE void finish_row(
   float finished[KARAT_PANEL_OUTPUTS];
   bool full = finish->count == KARAT_PANEL_OUTPUTS;
   float *out = full ? floats_out + place : finished;
+  floats scale = splat(finish->scales[row * finish->scale_stride]);
   for (size_t i = 0; i < KARAT_PANEL_OUTPUTS; i += LANES) {
     ints sums, offsets;
     memcpy(&sums, accumulators + i, sizeof sums);
     memcpy(&offsets, finish->offsets + i, sizeof offsets);
     floats centred = __builtin_convertvector(sums - offsets, floats);
-    store(out + i, centred * load(finish->factors + i) + load(finish->biases + i));
+    store(out + i, centred * (scale * load(finish->factors + i)) + load(finish->biases + i));
   }
   if (!full) memcpy(floats_out + place, finished, finish->count * sizeof *finished);
 }

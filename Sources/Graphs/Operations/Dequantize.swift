@@ -1,8 +1,8 @@
 import KaratKernels
 public import KaratTensors
 
-/// Codes back to real numbers: weights I8[out, in] by scales F32[out, 1], or activations U8[…] by a
-/// scale F32[1] and zero point I8[1].
+/// Codes back to real numbers: weights I8[out, in] by scales F32[out, 1], activations U8[…] by a
+/// scale F32[1] and zero point I8[1], or U8[…, in] by a scale for each token F32[…, 1].
 public struct Dequantize: Operation {
   /// How numbers became codes.
   public let scheme: Scheme
@@ -27,7 +27,9 @@ public struct Dequantize: Operation {
         inputs[1] == ValueType(.f32, 1), inputs.dropFirst(2).allSatisfy({ $0 == ValueType(.i8, 1) })
       else { throw GraphError("activation codes need one scale and zero point: \(inputs).") }
     case .token:
-      throw GraphError("codes with one scale for each token cannot be dequantized alone.")
+      guard scheme == .int8Tokens, inputs.count == 2, inputs[0].dtype == .u8,
+        inputs[1] == inputs[0].with(dtype: .f32, features: 1)
+      else { throw GraphError("tokens' codes need one F32 scale for each token: \(inputs).") }
     }
     return [inputs[0].with(dtype: .f32)]
   }
@@ -44,11 +46,17 @@ public struct Dequantize: Operation {
         on: run.workers
       )
     } else {
-      let range = QuantizationRange(run.inputs.dropFirst())
-      let (from, to) = (codes.codes, run.outputs[0].mutableFloats)
-      for index in 0..<codes.count {
-        to[index] = range.scale * Float(Int32(from[index]) - Int32(range.unsignedZeroPoint))
-      }
+      let range = ActivationCodes(scheme, run.inputs.dropFirst())
+      dequantize(
+        codes: codes.codes,
+        rows: codes.rows,
+        columns: codes.features,
+        scales: range.scales,
+        isPerRow: range.isPerRow,
+        zeroPoint: range.zeroPoint,
+        out: run.outputs[0].mutableFloats,
+        on: run.workers
+      )
     }
   }
 }

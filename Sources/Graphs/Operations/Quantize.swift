@@ -1,11 +1,18 @@
 import KaratKernels
 public import KaratTensors
 
-/// Real activations to codes, by a scale and zero point from calibration.
+/// Real activations to codes, by a scale and zero point from calibration, or by a scale that each
+/// token gives itself.
 ///
-/// x F32[…], scale F32[1] and, where the scheme is asymmetric, zero point I8[1] give codes U8[…]:
-/// clamp(round(x / scale) + zero point + 128, 0, 255), ties to even. Codes are unsigned while they
-/// run, because that is what the integer units multiply; files hold the zero point as INT8.
+/// Static: x F32[…], scale F32[1] and, where the scheme is asymmetric, zero point I8[1] give codes
+/// U8[…]: clamp(round(x / scale) + zero point + 128, 0, 255), ties to even.
+///
+/// Dynamic: x F32[…, in] gives codes U8[…, in] and scales F32[…, 1]: a row's scale is its largest
+/// magnitude over 127, its codes round(x / scale) + 128. A row of zeros has scale 1; one that holds
+/// NaN or infinity has scale NaN.
+///
+/// Codes are unsigned while they run, because that is what the integer units multiply; files hold
+/// the zero point as INT8.
 public struct Quantize: Operation {
   /// How numbers become codes.
   public let scheme: Scheme
@@ -17,9 +24,16 @@ public struct Quantize: Operation {
   package var name: String { "quantize" }
   package var attributes: [(name: String, value: String)] {
     [("bits", "\(scheme.bits)"), ("symmetric", "\(scheme.isSymmetric)")]
+      + (scheme.isDynamic ? [("granularity", scheme.granularity.rawValue)] : [])
   }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
+    if scheme == .int8Tokens {
+      guard inputs.count == 1, inputs[0].dtype == .f32, inputs[0].features != nil else {
+        throw GraphError("tokens become 8-bit codes by scales of their own: \(inputs).")
+      }
+      return [inputs[0].with(dtype: .u8), inputs[0].with(features: 1)]
+    }
     guard scheme.bits == 8, scheme.granularity == .tensor, !scheme.isDynamic,
       inputs.count == (scheme.isSymmetric ? 2 : 3), inputs[0].dtype == .f32,
       inputs[1] == ValueType(.f32, 1), inputs.dropFirst(2).allSatisfy({ $0 == ValueType(.i8, 1) })
@@ -30,23 +44,42 @@ public struct Quantize: Operation {
   }
 
   package func evaluate(_ run: Evaluation) {
-    let range = QuantizationRange(run.inputs.dropFirst())
+    let x = run.inputs[0]
+    if scheme.isDynamic {
+      quantizeTokens(
+        x: x.floats,
+        rows: x.rows,
+        columns: x.features,
+        out: run.outputs[0].mutableCodes,
+        scales: run.outputs[1].mutableFloats,
+        on: run.workers
+      )
+      return
+    }
+    let range = ActivationCodes(scheme, run.inputs.dropFirst())
     quantize(
-      x: run.inputs[0].floats,
-      count: run.inputs[0].count,
-      scale: range.scale,
-      zeroPoint: range.unsignedZeroPoint,
+      x: x.floats,
+      count: x.count,
+      scale: range.scales[0],
+      zeroPoint: range.zeroPoint,
       out: run.outputs[0].mutableCodes,
       on: run.workers
     )
   }
 }
 
-extension QuantizationRange {
-  /// The range that a scale and, where there is one, a zero point in memory describe.
-  init(_ operands: ArraySlice<Operand>) {
-    guard let scale = operands.first else { preconditionFailure("a range has a scale") }
-    let zero = operands.dropFirst().first
-    self.init(scale: scale.floats[0], zeroPoint: zero.map { $0.signedCodes[0] } ?? 0)
+/// The scales and the zero point that codes of activations were made with.
+struct ActivationCodes {
+  let scales: UnsafePointer<Float>
+  let isPerRow: Bool
+  let zeroPoint: UInt8
+
+  /// Reads what a scheme says stands in memory: scales and, where it is asymmetric, a zero point.
+  init(_ scheme: Scheme, _ operands: ArraySlice<Operand>) {
+    guard let scales = operands.first else { preconditionFailure("codes have a scale") }
+    self.scales = scales.floats
+    isPerRow = scheme.granularity == .token
+    let zeroPoint = scheme.isSymmetric ? 0 : operands.dropFirst().first?.signedCodes[0] ?? 0
+    self.zeroPoint = QuantizationRange(scale: 1, zeroPoint: zeroPoint).unsignedZeroPoint
   }
 }

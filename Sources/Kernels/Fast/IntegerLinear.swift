@@ -68,13 +68,16 @@ package final class PackedInt8Weight: Sendable {
 /// Maps quantized rows linearly in integers: out [rows, outFeatures] =
 /// Float(Σ (x - zeroPoint) · code) · (scale · weightScales[out]) + bias[out].
 ///
+/// `scales` holds the scale of all rows [1], or where `isPerRow` that of each [rows].
+///
 /// The sum is exact, and the float operations are neither fused nor reordered: all instruction sets
 /// give the same bits.
 package func integerLinear(
   x: UnsafePointer<UInt8>,
   rows: Int,
   weight: PackedInt8Weight,
-  scale: Float,
+  scales: UnsafePointer<Float>,
+  isPerRow: Bool = false,
   zeroPoint: UInt8,
   weightScales: UnsafePointer<Float>,
   bias: UnsafePointer<Float>?,
@@ -85,7 +88,8 @@ package func integerLinear(
     x: x,
     rows: rows,
     weight: weight,
-    scale: scale,
+    scales: scales,
+    isPerRow: isPerRow,
     zeroPoint: zeroPoint,
     weightScales: weightScales,
     bias: bias,
@@ -117,7 +121,8 @@ package func integerAccumulate(
       x: x,
       rows: rows,
       weight: weight,
-      scale: 1,
+      scales: none,
+      isPerRow: false,
       zeroPoint: 0,
       weightScales: none,
       bias: nil,
@@ -140,7 +145,8 @@ private func forEachTile(
   x: UnsafePointer<UInt8>,
   rows: Int,
   weight: PackedInt8Weight,
-  scale: Float,
+  scales: UnsafePointer<Float>,
+  isPerRow: Bool,
   zeroPoint: UInt8,
   weightScales: UnsafePointer<Float>,
   bias: UnsafePointer<Float>?,
@@ -164,7 +170,8 @@ private func forEachTile(
       row_sums: rowSums,
       weight_scales: weightScales,
       bias: bias,
-      scale: scale,
+      scales: scales,
+      scale_per_row: isPerRow,
       zero_point: Int32(zeroPoint),
       outputs: weight.outFeatures
     )

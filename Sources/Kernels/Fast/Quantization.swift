@@ -16,6 +16,54 @@ package func quantize(
   }
 }
 
+/// Quantizes each row of activations [rows, columns] by a symmetric scale of its own:
+/// out = round(x / scales[row]) + 128, where scales[row] [rows] is the row's largest magnitude over
+/// 127, or 1 where that is too small to be a normal number.
+///
+/// A row that holds NaN or infinity gets the scale NaN, so that what is computed from it is not
+/// taken for numbers.
+package func quantizeTokens(
+  x: UnsafePointer<Float>,
+  rows: Int,
+  columns: Int,
+  out: UnsafeMutablePointer<UInt8>,
+  scales: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  workers.forEachRun(of: max(1, elementsPerTile / max(1, columns)), in: rows) { run in
+    for row in run {
+      let numbers = x + row * columns
+      let range = kernels.extremes(numbers, columns)
+      let scale = max(0, -range.minimum, range.maximum) / 127
+      let step = scale >= .leastNormalMagnitude ? scale : 1
+      kernels.quantize(numbers, columns, step, 128, out + row * columns)
+      scales[row] = range.finite ? step : .nan
+    }
+  }
+}
+
+/// Turns the codes of activations [rows, columns] back: out = (code - zeroPoint) · scales[row], or
+/// · scales[0] where the rows share one.
+package func dequantize(
+  codes: UnsafePointer<UInt8>,
+  rows: Int,
+  columns: Int,
+  scales: UnsafePointer<Float>,
+  isPerRow: Bool,
+  zeroPoint: UInt8,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  workers.forEachRun(of: max(1, elementsPerTile / max(1, columns)), in: rows) { run in
+    for row in run {
+      let scale = scales[isPerRow ? row : 0]
+      for index in row * columns..<(row + 1) * columns {
+        out[index] = scale * Float(Int32(codes[index]) - Int32(zeroPoint))
+      }
+    }
+  }
+}
+
 /// Quantizes weights row by row: out = clamp(round(weight / scales[row]), -limit...limit).
 ///
 /// weight and out are [rows, columns], scales [rows]; ties go to even, NaN (and 0 / 0) becomes 0.

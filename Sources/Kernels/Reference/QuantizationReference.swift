@@ -8,6 +8,23 @@ extension Reference {
     }
   }
 
+  /// round(x / scale) + 128 for each row of x [rows, columns], ties to even, where the scale is the
+  /// row's largest magnitude over 127; 1 for a row of zeros, NaN for one that is not finite.
+  package static func quantizeTokens(
+    x: [Float],
+    columns: Int
+  ) -> (codes: [UInt8], scales: [Float]) {
+    var (codes, scales): ([UInt8], [Float]) = ([], [])
+    for start in stride(from: 0, to: x.count, by: max(1, columns)) {
+      let row = Array(x[start..<start + columns])
+      let scale = row.reduce(0) { $1.isNaN ? $0 : max($0, abs($1)) } / 127
+      let step = scale >= .leastNormalMagnitude ? scale : 1
+      codes += quantize(x: row, scale: step, zeroPoint: 128)
+      scales.append(row.allSatisfy(\.isFinite) ? step : .nan)
+    }
+    return (codes, scales)
+  }
+
   /// clamp(round(weight / scales[row]), -limit...limit) of weight [rows, columns], ties to even;
   /// NaN becomes 0.
   package static func quantizeRows(
@@ -48,14 +65,15 @@ extension Reference {
     return out
   }
 
-  /// Float(Σ (x - zeroPoint) · code) · (scale · weightScales[out]) + bias[out].
+  /// Float(Σ (x - zeroPoint) · code) · (scale · weightScales[out]) + bias[out], with one scale for
+  /// all rows or one for each.
   package static func integerLinear(
     x: [UInt8],
     rows: Int,
     codes: [Int8],
     outFeatures: Int,
     inFeatures: Int,
-    scale: Float,
+    scales: [Float],
     zeroPoint: UInt8,
     weightScales: [Float],
     bias: [Float]?
@@ -71,7 +89,8 @@ extension Reference {
       let output = index % outFeatures
       let row = codes[output * inFeatures..<(output + 1) * inFeatures]
       let rowSum = row.reduce(Int32(0)) { $0 + Int32($1) }
-      let scaled = Float(sums[index] - Int32(zeroPoint) * rowSum) * (scale * weightScales[output])
+      let scale = scales[scales.count == 1 ? 0 : index / outFeatures] * weightScales[output]
+      let scaled = Float(sums[index] - Int32(zeroPoint) * rowSum) * scale
       return bias.map { scaled + $0[output] } ?? scaled
     }
   }

@@ -35,4 +35,12 @@ public struct Scheme: Sendable, Hashable, Codable {
 
   /// INT8 activations: asymmetric, one scale and zero point for the whole tensor, from calibration.
   public static let int8Activations = Scheme(bits: 8, isSymmetric: false, granularity: .tensor)
+
+  /// INT8 activations: symmetric, one scale for each token, taken from its numbers in every run.
+  public static let int8Tokens = Scheme(
+    bits: 8,
+    isSymmetric: true,
+    granularity: .token,
+    isDynamic: true
+  )
 }
