@@ -84,7 +84,7 @@ let package = Package(
         "KaratModels", "KaratTensors", "KaratTokenizers",
       ]
     ),
-    room("Engine", ["KaratGraphs", "KaratKernels", "KaratTensors"]),
+    room("Engine", ["KaratBytes", "KaratGraphs", "KaratKernels", "KaratTensors"]),
     room("Datasets", ["KaratBytes"]),
     room(
       "Passes",
@@ -145,8 +145,8 @@ let package = Package(
     tests(
       "Passes",
       [
-        "Karat", "KaratBytes", "KaratGraphs", "KaratKernels", "KaratPasses", "KaratTensors",
-        "KaratTestSupport",
+        "Karat", "KaratBytes", "KaratEngine", "KaratGraphs", "KaratKernels", "KaratModels",
+        "KaratPasses", "KaratTensors", "KaratTestSupport", "KaratVerification",
       ]
     ),
     tests(
@@ -160,7 +160,13 @@ let package = Package(
       "Verification",
       ["Karat", "KaratGraphs", "KaratTensors", "KaratTestSupport", "KaratVerification"]
     ),
-    tests("Engine", ["Karat", "KaratEngine", "KaratGraphs", "KaratTestSupport"]),
+    tests(
+      "Engine",
+      [
+        "Karat", "KaratBytes", "KaratEngine", "KaratGraphs", "KaratPasses", "KaratTensors",
+        "KaratTestSupport",
+      ]
+    ),
     tests("CLI", ["Karat", "KaratCLI", "KaratTestSupport"]),
     tests(
       "Export",

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Karat
 import KaratPasses
 
@@ -9,6 +10,47 @@ struct RunOptions: ParsableArguments {
 
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads takes a number from 1.") }
+  }
+}
+
+/// How much memory a command that runs models may take.
+struct MemoryOptions: ParsableArguments {
+  @Option(
+    help: "How much memory running models may take, such as 4GB; 3/4 of what is free otherwise.",
+    transform: { try bytes($0, of: "--memory") }
+  )
+  var memory: Int?
+
+  /// What running models may take: what the user says, or most of what is free, which is said where
+  /// there is a terminal to say it on.
+  func budget(_ terminal: Terminal?) -> MemoryBudget {
+    if let memory {
+      returnLargeBuffers()
+      return MemoryBudget(bytes: memory)
+    }
+    let budget = MemoryBudget.machine
+    terminal?.message(
+      String(
+        format: "Memory: up to %.1f GB, as free here; --memory sets it.",
+        Double(budget.total) / 1e9
+      )
+    )
+    return budget
+  }
+
+  /// Has large buffers given back to the system as soon as they are freed.
+  ///
+  /// glibc otherwise learns to keep them, and a process holds several times what it uses; other C
+  /// libraries lack the call.
+  private func returnLargeBuffers() {
+    guard let program = dlopen(nil, RTLD_NOW), let symbol = dlsym(program, "mallopt") else {
+      return
+    }
+    typealias SetOption = @convention(c) (_ option: Int32, _ value: Int32) -> Int32
+    let setOption = unsafeBitCast(symbol, to: SetOption.self)
+    let (mapThreshold, trimThreshold): (Int32, Int32) = (-3, -1)
+    _ = setOption(mapThreshold, 1 << 20)
+    _ = setOption(trimThreshold, 8 << 20)
   }
 }
 
@@ -61,7 +103,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 struct OutputOptions: ParsableArguments {
   @Option(
     help: "The most bytes of tensors in one file, such as 5GB or 200MB.",
-    transform: OutputOptions.byteCount
+    transform: { try bytes($0, of: "--shard-size") }
   )
   var shardSize: Int?
 
@@ -80,16 +122,14 @@ struct OutputOptions: ParsableArguments {
       progress: Terminal.standard.progress
     )
   }
+}
 
-  private static func byteCount(_ text: String) throws -> Int {
-    let units: [(String, Double)] = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1)]
-    let upper = text.uppercased()
-    let (suffix, factor) = units.first { upper.hasSuffix($0.0) } ?? ("", 1)
-    guard let number = Double(upper.dropLast(suffix.count)), number * factor >= 1,
-      number * factor < 1e18
-    else { throw ValidationError("--shard-size takes a size such as 5GB, not '\(text)'.") }
-    return Int(number * factor)
+/// A size such as 5GB or 1.5GiB in bytes.
+private func bytes(_ text: String, of option: String) throws -> Int {
+  guard let bytes = byteCount(text) else {
+    throw ValidationError("\(option) takes a size such as 5GB, not '\(text)'.")
   }
+  return bytes
 }
 
 /// A fraction that may be written as a percentage.

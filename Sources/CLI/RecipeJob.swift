@@ -16,6 +16,7 @@ struct RecipeJob {
   var maximumDrop: Double?
   var windows = WindowOptions()
   var threads: Int?
+  var memory = MemoryOptions()
 
   /// The part of the calibration text that is held out where no other text is there to verify on.
   private static let heldOutFraction = 0.2
@@ -27,6 +28,7 @@ struct RecipeJob {
     let text = try calibration.map { try TextFile($0) }
     var pipeline = Pipeline(recipe, progress: terminal.progress)
     pipeline.threads = threads
+    pipeline.memory = memory.budget(terminal)
     pipeline.checksIgnored = isRecipeOwn
     pipeline.maximumDrop = maximumDrop ?? pipeline.maximumDrop
     if text == nil, recipe.needsCalibrationText {
@@ -93,7 +95,17 @@ struct RecipeJob {
       var object = JSONObject()
       object["sha256"] = .string(text.digest.description)
       object["tokens"] = .number(JSONNumber(tokenCount))
+      let routers = outcome.model.calibration?.routers ?? []
+      if !routers.isEmpty { object["routers"] = .array(routers.map(\.json)) }
       record.calibration = .object(object)
+      for router in routers where !router.unused.isEmpty {
+        Terminal.standard.message(
+          "The calibration text reached \(router.counts.count - router.unused.count) of the "
+            + "\(router.counts.count) experts of \(router.router), not "
+            + router.unused.map(String.init).joined(separator: ", ")
+            + "; those are quantized as their peers are."
+        )
+      }
     }
     let notes = try writer.write(outcome.model, from: loaded, record: record, to: output, as: form)
     for note in notes { Terminal.standard.message(note) }

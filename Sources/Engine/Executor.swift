@@ -4,23 +4,33 @@ package import KaratTensors
 
 /// Runs a model's graph over token windows.
 ///
-/// Holds the parameters it has pulled, in float32 or packed for integer arithmetic, until
-/// `dropConstants`. Results have the same bits for any number of threads.
+/// Holds the parameters it has pulled, in float32 or packed for integer arithmetic, as long as its
+/// budget of memory has room for them. Results have the same bits for any number of threads.
 public final class Executor {
   /// What runs.
   public let model: Model
   package let workers: Workers
+  /// What may be held in memory at a time, or nil where that does not matter.
+  public let memory: MemoryBudget?
 
+  let parameters: ParameterReader
   private let constants: ConstantStore
   private let isConstant: [Bool]
   private let rotations = RotationCache()
-  private let pool = BufferPool()
+  private let pool: BufferPool
   private var plans: [Plan.Request: Plan] = [:]
 
-  package init(_ model: Model, on workers: Workers) {
+  package init(_ model: Model, on workers: Workers, memory: MemoryBudget? = nil) {
     self.model = model
     self.workers = workers
-    constants = ConstantStore(model, workers)
+    self.memory = memory
+    parameters = ParameterReader(
+      source: model.source,
+      workers: workers,
+      piece: memory?.piece ?? 4 << 20
+    )
+    constants = ConstantStore(model, parameters, workers)
+    pool = BufferPool(limit: memory?.values)
     isConstant = model.graph.constants
   }
 
@@ -29,13 +39,28 @@ public final class Executor {
   /// - Parameters:
   ///   - model: what runs.
   ///   - threads: how many threads it runs on, or nil for one on each core.
-  public convenience init(_ model: Model, threads: Int? = nil) {
-    self.init(model, on: threads.map { Workers(threads: max($0, 1)) } ?? .automatic)
+  ///   - memory: what it may hold at a time: parameters used longest ago leave for others, and those of
+  ///     large layers are read slice by slice. Nil for as much as the model takes.
+  public convenience init(_ model: Model, threads: Int? = nil, memory: MemoryBudget? = nil) {
+    self.init(
+      model,
+      on: threads.map { Workers(threads: max($0, 1)) } ?? .automatic,
+      memory: memory
+    )
   }
 
   /// Lets go of all parameters; they are pulled again when they are needed.
   package func dropConstants() {
     constants.drop()
+    if memory != nil { pool.trim() }
+  }
+
+  /// How a run from some values to others goes.
+  func plan(given: some Sequence<ValueID>, wanted: [ValueID]) -> Plan {
+    let request = Plan.Request(given: Set(given), wanted: wanted)
+    let plan = plans[request] ?? Plan(model.graph, constants: isConstant, request: request)
+    plans[request] = plan
+    return plan
   }
 
   /// Runs what is needed of the graph to show some of its values.
@@ -56,9 +81,8 @@ public final class Executor {
     wanted: [ValueID],
     _ show: (ValueID, Operand) throws -> Void
   ) throws {
-    let request = Plan.Request(given: Set(given.keys), wanted: wanted)
-    let plan = plans[request] ?? Plan(model.graph, constants: isConstant, request: request)
-    plans[request] = plan
+    let plan = plan(given: given.keys, wanted: wanted)
+    let givenBytes = given.values.reduce(0) { $0 + $1.byteCount }
     if plan.looksAhead, cache != nil {
       throw EngineError(
         "predictions of later tokens read the tokens in between, which a run with a cache does not "
@@ -87,6 +111,7 @@ public final class Executor {
       }
       // An expert that no token reaches computes nothing, and its parameters are not pulled.
       if outputs.contains(where: { $0.count > 0 }) {
+        try makeRoom(for: node, beside: givenBytes)
         try evaluate(place, node, outputs, binding, cache, live)
       }
       for (output, operand) in outputs.enumerated() {
@@ -115,6 +140,21 @@ public final class Executor {
     return result
   }
 
+  /// Leaves the parameters of a node what the values leave.
+  private func makeRoom(for node: Node, beside givenBytes: Int) throws(EngineError) {
+    guard let memory else { return }
+    let values = pool.bytesInUse + givenBytes
+    if isSliced(node) {
+      constants.limit = max(memory.bytes - memory.reserve - memory.slice - values, 0)
+      return
+    }
+    constants.limit = max(memory.bytes - memory.reserve - pool.byteCount - givenBytes, 0)
+    let own = node.inputs.reduce(0) { bytes, input in
+      bytes + (isConstant[input.node] ? model.graph.byteCount(of: input) : 0)
+    }
+    try memory.require(own + values, for: "\(node.path.quoted), \(node.op.operation.name),")
+  }
+
   private func evaluate(
     _ place: Int,
     _ node: Node,
@@ -123,21 +163,31 @@ public final class Executor {
     _ cache: KeyValueCache?,
     _ live: [ValueID: Operand]
   ) throws {
+    let isSliced = isSliced(node)
     let packedInput = node.op.operation.packedInput
     let packed = try packedInput.map { try constants.packedWeight(place, node.inputs[$0]) }
     var inputs: [Operand] = []
+    // What the store lets go for the next input is kept until the node is done.
+    var held: [Tensor] = []
     for (index, value) in node.inputs.enumerated() {
       if let operand = live[value] {
         inputs.append(operand)
-      } else if index == packedInput {
-        // Only its extents are read; the codes are in `packed`.
+      } else if index == packedInput || (isSliced && index == 1) {
+        // Only its extents are read; the codes are in `packed`, or come slice by slice.
         let type = model.graph.type(of: value)
         inputs.append(
           Operand(dtype: type.dtype, shape: type.shape(binding), address: outputs[0].address)
         )
       } else {
-        inputs.append(Operand(try constants.tensor(value, rotations)))
+        let tensor = try constants.tensor(value, rotations)
+        held.append(tensor)
+        inputs.append(Operand(tensor))
       }
+    }
+    if isSliced {
+      try evaluateSliced(node, inputs, outputs[0])
+      withExtendedLifetime(held) {}
+      return
     }
     node.op.operation.evaluate(
       Evaluation(
@@ -151,6 +201,7 @@ public final class Executor {
         cache: cache
       )
     )
+    withExtendedLifetime(held) {}
   }
 
   private func release(_ operand: Operand) {

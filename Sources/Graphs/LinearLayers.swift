@@ -27,6 +27,8 @@ package struct LinearLayer: Sendable {
   ///
   /// It is small, and rounding it sends tokens to other experts: passes leave it alone.
   package let isRouter: Bool
+  /// Whether it belongs to an expert, which reads only the tokens that a router sends there.
+  package let isRouted: Bool
 }
 
 extension Graph {
@@ -57,7 +59,8 @@ extension Graph {
         weightType: type(of: node.inputs[map.weight]),
         hasCodes: stored != node.inputs[map.weight],
         takesCodes: map.takesCodes,
-        isRouter: routed.contains(ValueID(node: place))
+        isRouter: routed.contains(ValueID(node: place)),
+        isRouted: type(of: node.inputs[map.input]).isRouted
       )
     }
   }

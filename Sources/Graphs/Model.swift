@@ -21,9 +21,12 @@ public struct Model: Sendable {
 public struct Calibration: Sendable, Hashable, Codable {
   /// The scale and zero point of the input of each linear layer, by the layer's path.
   public var ranges: [String: QuantizationRange]
+  /// How often each router chose each expert; experts that were not reached among them.
+  public var routers: [RouterStatistics]
 
-  /// Holds the ranges of some layers.
-  public init(ranges: [String: QuantizationRange] = [:]) {
+  /// Holds the ranges of some layers, and what routers chose.
+  public init(ranges: [String: QuantizationRange] = [:], routers: [RouterStatistics] = []) {
     self.ranges = ranges
+    self.routers = routers
   }
 }

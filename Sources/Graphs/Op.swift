@@ -23,6 +23,9 @@ package protocol Operation: Sendable, Hashable {
   /// How many rows its routed results have, where it is the operation that selects them.
   func routedRows(_ inputs: [Operand]) -> Int?
 
+  /// Whether a token's results depend on its own numbers alone, not on its place or on other tokens.
+  var isTokenwise: Bool { get }
+
   /// Computes its results from its inputs.
   func evaluate(_ run: Evaluation)
 }
@@ -30,6 +33,7 @@ package protocol Operation: Sendable, Hashable {
 extension Operation {
   package var attributes: [(name: String, value: String)] { [] }
   package var packedInput: Int? { nil }
+  package var isTokenwise: Bool { false }
   package var linearMap: LinearMap? { nil }
   package func routedRows(_ inputs: [Operand]) -> Int? { nil }
 }

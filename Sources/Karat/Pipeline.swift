@@ -1,5 +1,5 @@
 public import KaratBytes
-import KaratEngine
+public import KaratEngine
 public import KaratGraphs
 public import KaratModels
 public import KaratPasses
@@ -24,6 +24,8 @@ public struct Pipeline: Sendable {
   public var checksIgnored = false
   /// How many threads to run on, or nil for one on each core.
   public var threads: Int?
+  /// How much memory running models may take, or nil for as much as they need.
+  public var memory: MemoryBudget?
   /// Where the work says how far it is.
   public var progress: ProgressReporter
 
@@ -79,9 +81,12 @@ public struct Pipeline: Sendable {
       maximumLength: model.maximumLength,
       ignored: ignored,
       threads: threads,
+      memory: memory,
       progress: progress
     )
-    let reference = Executor(model.model, threads: threads)
+    // Two models run side by side when one is verified.
+    let half = memory?.divided(by: 2)
+    let reference = Executor(model.model, threads: threads, memory: half)
     let verifier = Verifier(maximumDrop: maximumDrop, progress: progress)
     var current = model.model
     var found: [(pass: String, findings: Findings)] = []
@@ -92,7 +97,7 @@ public struct Pipeline: Sendable {
       let findings = try verifier.compare(
         Verifier.Subject(reference, byteCount: model.byteCount),
         Verifier.Subject(
-          Executor(current, threads: threads),
+          Executor(current, threads: threads, memory: half),
           byteCount: current.source.manifest.totalBytes
         ),
         windows: heldOut

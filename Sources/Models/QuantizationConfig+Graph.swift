@@ -12,16 +12,16 @@ extension QuantizationConfig {
     var quantized: [Scheme?: [TensorName]] = [:]
     var ignored: [TensorName] = []
     for node in graph.nodes {
-      switch node.op {
-      case .integerLinear(let linear):
+      if case .integerLinear(let linear) = node.op {
         quantized[linear.activation, default: []].append(node.path)
-      case .linear:
-        if case .dequantize = graph.node(of: node.inputs[1]).op {
+      } else if let map = node.op.operation.linearMap {
+        if case .dequantize = graph.node(of: node.inputs[map.weight]).op {
           quantized[nil, default: []].append(node.path)
         } else {
           ignored.append(node.path)
         }
-      default: ignored += graph.matrixModules(of: node)
+      } else {
+        ignored += graph.matrixModules(of: node)
       }
     }
     guard !quantized.isEmpty else { return nil }

@@ -27,6 +27,9 @@ package struct ActivationStatistics {
 
   package init() {}
 
+  /// Whether nothing was taken in yet.
+  var isEmpty: Bool { lower > upper }
+
   /// Takes in the numbers of one window.
   ///
   /// - Returns: false where one of them is NaN or infinite; nothing is taken in then.

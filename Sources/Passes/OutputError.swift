@@ -1,3 +1,5 @@
+import KaratEngine
+import KaratGraphs
 import KaratKernels
 import KaratTensors
 
@@ -241,5 +243,21 @@ private struct EndSearch {
     guard loss < self.loss else { return false }
     (ends, self.loss) = (candidate, loss)
     return true
+  }
+}
+
+extension MemoryBudget {
+  /// Checks that there is room for the search of a group's range: its weights in float32, each once
+  /// more while it is rounded, their codes, and the sampled rows with what the layers make of them.
+  ///
+  /// - Throws: `EngineError` saying how much is needed.
+  func requireSearch(_ layers: [LinearLayer], rows sample: RowSample) throws(EngineError) {
+    let sizes = layers.map(\.shape.elementCount)
+    let rows = sample.rowCount * (3 * (layers.first?.shape[1] ?? 0))
+    let outputs = layers.reduce(0) { $0 + sample.rowCount * $1.shape[0] }
+    let needed =
+      sizes.reduce(0, +) * 5 + (sizes.max() ?? 0) * 5 + (rows + outputs) * 4
+    let names = layers.map(\.path.quoted).joined(separator: ", ")
+    try require(needed, for: "the search for the range of what \(names) reads")
   }
 }

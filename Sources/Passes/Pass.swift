@@ -1,4 +1,5 @@
 public import KaratBytes
+public import KaratEngine
 public import KaratGraphs
 
 /// A step that takes a model and gives a changed one; its options are its own stored properties.
@@ -52,6 +53,8 @@ public struct PassContext: Sendable {
   public var ignored: LayerFilter
   /// How many threads to run on, or nil for one on each core.
   public var threads: Int?
+  /// How much memory running the model may take, or nil for as much as it needs.
+  public var memory: MemoryBudget?
   /// Where the passes say how far they are.
   public var progress: ProgressReporter
 
@@ -62,6 +65,7 @@ public struct PassContext: Sendable {
     maximumLength: Int? = nil,
     ignored: LayerFilter = LayerFilter(),
     threads: Int? = nil,
+    memory: MemoryBudget? = nil,
     progress: ProgressReporter = .silent
   ) {
     self.calibrationTokens = calibrationTokens
@@ -69,6 +73,7 @@ public struct PassContext: Sendable {
     self.maximumLength = maximumLength
     self.ignored = ignored
     self.threads = threads
+    self.memory = memory
     self.progress = progress
   }
 }

@@ -8,7 +8,11 @@ public import KaratTensors
 /// them keep only one.
 ///
 /// Per token: dynamic and symmetric, one scale for each row, taken from its numbers in every run. No
-/// calibration is needed.
+/// calibration is needed. Layers of experts are quantized so unless told otherwise: engines load INT8
+/// experts in no other form, and the text that reaches an expert may be short.
+///
+/// Routers, and layers whose product an operation rearranges, such as `kv_b_proj` of latent
+/// attention, keep reading floating point.
 public struct QuantizeActivations: Pass {
   /// The name in recipes.
   public static let name = "quantize-activations"
@@ -21,11 +25,13 @@ public struct QuantizeActivations: Pass {
   public var bits: Int = 8
   /// Which numbers share a scale; all of a tensor, or those of a token.
   public var granularity: Scheme.Granularity = .tensor
+  /// Which numbers share a scale in what experts read.
+  public var experts: Scheme.Granularity = .token
   /// Whether zero is always code zero; nil for what the granularity does: tokens are symmetric.
   public var symmetric: Bool?
 
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case bits, granularity, symmetric
+    case bits, granularity, experts, symmetric
   }
 
   /// INT8, asymmetric, per tensor.
@@ -41,6 +47,7 @@ public struct QuantizeActivations: Pass {
     let options = try decoder.container(keyedBy: CodingKeys.self)
     bits = try options.option(.bits, default: bits)
     granularity = try options.option(.granularity, default: granularity)
+    experts = try options.option(.experts, default: experts)
     symmetric = try options.decodeIfPresent(Bool.self, forKey: .symmetric)
   }
 
@@ -50,6 +57,10 @@ public struct QuantizeActivations: Pass {
     try require(
       granularity != .channel,
       "granularity is '\(granularity.rawValue)'; activations share a scale by 'tensor' or 'token'."
+    )
+    try require(
+      experts != .channel,
+      "experts is '\(experts.rawValue)'; their activations share a scale by 'tensor' or 'token'."
     )
     try require(
       granularity != .token || symmetric != false,
@@ -64,11 +75,14 @@ public struct QuantizeActivations: Pass {
   }
 
   /// Which numbers of what a layer reads share a scale.
-  private func granularity(of layer: LinearLayer) -> Scheme.Granularity { granularity }
+  private func granularity(of layer: LinearLayer) -> Scheme.Granularity {
+    layer.isRouted && granularity == .tensor ? experts : granularity
+  }
 
   private func quantizeTokens(of layers: [LinearLayer], _ model: inout Model) throws {
     guard !layers.isEmpty else { return }
-    let leaders = Dictionary(uniqueKeysWithValues: layers.map { ($0.path, $0.path) })
+    // Two nodes may be one layer.
+    let leaders = Dictionary(layers.map { ($0.path, $0.path) }, uniquingKeysWith: { $1 })
     model.graph = try model.graph.withQuantizedActivations(leaders: leaders, .int8Tokens)
   }
 
@@ -90,8 +104,10 @@ public struct QuantizeActivations: Pass {
       guard let calibrated = calibration.ranges[layer.path.text] else {
         throw PassError(
           Self.name,
-          "\(layer.path.quoted) has no calibrated range. Was it ignored in calibration? Ignore it "
-            + "here too, or calibrate again."
+          "\(layer.path.quoted) has no calibrated range. "
+            + (layer.isRouted
+              ? "Calibrate the experts too: calibrate: { experts: true }."
+              : "Was it ignored in calibration? Ignore it here too, or calibrate again.")
         )
       }
       let range = isSymmetric ? calibrated.symmetric : calibrated

@@ -63,6 +63,8 @@ struct RowSample {
     least = extremes.indices.min { extremes[$0].magnitude < extremes[$1].magnitude } ?? 0
   }
 
+  /// How many rows there are in `rows`.
+  var rowCount: Int { extremes.count + regular.count / max(features, 1) }
   /// How many rows at the beginning of `rows` count once; the rest count `weight` times.
   var extremeRows: Int { extremes.count }
   /// How many rows each of the regular ones stands for.

@@ -11,7 +11,8 @@ import KaratTensors
 ///
 /// Channel j is divided by `max|x_j|^α / max|w_j|^(1−α)`. With `alpha: search`, each group of
 /// layers takes the α with the least error of its outputs in the integer arithmetic that will run,
-/// over sampled rows that include all extremes. Works block by block.
+/// over sampled rows that include all extremes. Works block by block. Experts are left as they are:
+/// scales of single tokens follow their spread by themselves.
 public struct SmoothQuant: Pass {
   /// How much of the spread moves: a number from 0 to 1, or the best for each group of layers.
   public enum Alpha: Sendable, Hashable, Codable {
@@ -83,11 +84,11 @@ public struct SmoothQuant: Pass {
     }
     try require(windows > 0 && length > 0, "windows and length must be positive.")
     let windows = try context.windows(count: windows, length: length)
-    let layers = context.layers(of: model.graph).filter(\.takesCodes)
+    let layers = context.layers(of: model.graph).filter { $0.takesCodes && !$0.isRouted }
     let groups = model.graph.smoothingGroups(among: layers)
     try require(!groups.isEmpty, "no linear layer reads a value that can be rescaled.")
 
-    let executor = Executor(model, threads: context.threads)
+    let executor = Executor(model, threads: context.threads, memory: context.memory)
     var run = try StagedRun(executor, windows: windows)
     let total = windows.reduce(0) { $0 + $1.count }
     var rescaling = Rescaling()
@@ -110,6 +111,7 @@ public struct SmoothQuant: Pass {
       }
       for group in own {
         guard let sample = samples[group.input] else { continue }
+        try context.memory?.requireSearch(group.layers, rows: sample)
         let factors = try factors(group, sample, model, executor.workers)
         rescaling.smooth(group, by: factors)
       }

@@ -119,8 +119,23 @@ struct Rescaling {
     var changes: [TensorName: DerivedTensor] = [:]
     for (name, shape) in shapes {
       let (rows, columns) = (rows[name], columns[name])
-      changes[name] = DerivedTensor(TensorInfo(.f32, shape)) { () throws(CheckpointError) in
-        try source.tensor(name).asFloat32(on: workers).scaled(rows: rows, columns: columns)
+      let width = shape.rank > 1 ? shape[1] : 1
+      changes[name] = DerivedTensor(
+        TensorInfo(.f32, shape),
+        isDivisible: source.isDivisible(name)
+      ) { run throws(CheckpointError) in
+        let isWhole = run.count == shape.elementCount
+        let numbers = try isWhole ? source.tensor(name) : source.elements(run, of: name)
+        let floats = numbers.asFloat32(on: isWhole ? workers : Workers(threads: 1))
+        return Tensor(.f32, [run.count]) { bytes in
+          let out = bytes.assumingMemoryBound(to: Float.self)
+          floats.withFloats { elements in
+            for (place, index) in run.enumerated() {
+              let factor = rows?[index / width] ?? 1
+              out[place] = elements[place] * (factor * (columns?[index % width] ?? 1))
+            }
+          }
+        }
       }
     }
     return source.overlaid(with: changes)

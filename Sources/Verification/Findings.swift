@@ -19,6 +19,8 @@ public struct Findings: Sendable {
   public let divergence: Distribution
   /// The fraction of scored tokens for which both find the same token most likely.
   public let topAgreement: Double
+  /// What the routers of both chose, where the models have the same routers.
+  public let routers: RouterFindings?
   /// The bytes of each model's tensors.
   public let referenceBytes: Int
   /// The bytes of the candidate's tensors.
@@ -47,6 +49,7 @@ public struct Findings: Sendable {
       "max": .init(divergence.maximum),
     ])
     object["top1_agreement"] = .init(topAgreement)
+    if let routers { object["routers"] = routers.json }
     object["tasks"] = .object([:])
     object["bytes"] = .object([
       "reference": .number(JSONNumber(referenceBytes)),

@@ -27,6 +27,28 @@ extension Findings {
           + "p99.9 \(number(divergence.quantile(0.999), 4))  max \(number(divergence.maximum, 4))"
       ),
       ("same top token", percent(topAgreement)),
+    ]
+    let routing: [(String, String)] =
+      routers.map { routers in
+        [
+          (
+            "tokens routed anew",
+            "\(percent(routers.changedFraction))  (to any other expert, mean of "
+              + "\(routers.reference.count) routers)"
+          ),
+          (
+            "unused experts",
+            "\(RouterFindings.unused(routers.reference)) in the reference, "
+              + "\(RouterFindings.unused(routers.candidate)) in the candidate"
+          ),
+          (
+            "load, max/mean",
+            "\(number(RouterFindings.peak(routers.reference), 2)) in the reference, "
+              + "\(number(RouterFindings.peak(routers.candidate), 2)) in the candidate"
+          ),
+        ]
+      } ?? []
+    let rest: [(String, String)] = [
       ("scored tokens", "\(tokens) in \(windows) windows of \(windowLength)"),
       ("allowed rise", percent(maximumDrop)),
       ("verdict", verdict.explanation(hasInterval: ratio.bounds != nil)),
@@ -37,7 +59,7 @@ extension Findings {
     }
     return
       (rows.map { padded($0, width) + padded($1, 14) + $2 }
-      + single.map { padded($0, width) + $1 })
+      + (single + routing + rest).map { padded($0, width) + $1 })
       .joined(separator: "\n")
   }
 

@@ -41,7 +41,8 @@ public struct Verifier: Sendable {
   /// Runs both models over every window and compares what they predict.
   ///
   /// The first token of each window is not scored. Perplexity is `exp` of one mean over all scored
-  /// tokens. Time is that of running both models; memory holds the logits of one window twice.
+  /// tokens. Time is that of running both models, block by block; memory holds the parameters of one
+  /// block, and the logits of one window twice, or of as many tokens as the executors' budgets allow.
   ///
   /// - Parameters:
   ///   - reference: the model that everything is measured against.
@@ -66,27 +67,7 @@ public struct Verifier: Sendable {
     guard !windows.isEmpty, windows.allSatisfy({ $0.count >= 2 }) else {
       throw VerificationError("there is nothing to score: each window needs at least 2 tokens.")
     }
-    var scores = Scores()
-    for (index, window) in windows.enumerated() {
-      progress.report("verify", index, of: windows.count, "windows")
-      try reference.run(tokens: [window], names: ["logits"]) { _, left in
-        try candidate.run(tokens: [window], names: ["logits"]) { _, right in
-          guard left.features == right.features else {
-            throw VerificationError(
-              "the reference gives \(left.features) logits and the candidate \(right.features)."
-            )
-          }
-          if let token = window.first(where: { Int($0) >= left.features }) {
-            throw VerificationError(
-              "token \(token) has no logit: the model gives \(left.features). Does the tokenizer "
-                + "belong to another model?"
-            )
-          }
-          try scores.add(window, left, right, index: index, on: reference.workers)
-        }
-      }
-    }
-    progress.report("verify", windows.count, of: windows.count, "windows")
+    let (scores, routers) = try scores(reference, candidate, windows)
     let segments = Segments(scoredTokens: windows.map { $0.count - 1 })
     let ratio = RatioInterval(
       differences: zip(scores.candidateLosses, scores.referenceLosses).map { $0 - $1 },
@@ -102,11 +83,74 @@ public struct Verifier: Sendable {
       ratio: ratio,
       divergence: Distribution(scores.divergences, segments: segments),
       topAgreement: Double(scores.agreements) / count,
+      routers: routers,
       referenceBytes: referenceBytes,
       candidateBytes: candidateBytes,
       maximumDrop: maximumDrop,
       verdict: Verdict(ratio, maximumDrop: maximumDrop)
     )
+  }
+
+  /// Runs each model block by block over all windows up to its logits, then both side by side for
+  /// these, for as many tokens at a time as memory has room for.
+  private func scores(
+    _ reference: Executor,
+    _ candidate: Executor,
+    _ windows: [[Int32]]
+  ) throws -> (Scores, RouterFindings?) {
+    let logits = (try reference.value(named: "logits"), try candidate.value(named: "logits"))
+    var left = try StagedRun(reference, windows: windows)
+    var right = try StagedRun(candidate, windows: windows)
+    let stages = (left.stageCount(before: logits.0), right.stageCount(before: logits.1))
+    let steps = stages.0 + stages.1 + 1
+    var choices = (RouterChoices(reference.model.graph), RouterChoices(candidate.model.graph))
+    try left.advance(to: logits.0, wanted: choices.0.wanted) {
+      progress.report("verify", $0, of: steps, "blocks")
+    } _: {
+      choices.0.add($0, $1, $2)
+    }
+    try right.advance(to: logits.1, wanted: choices.1.wanted) {
+      progress.report("verify", stages.0 + $0, of: steps, "blocks")
+    } _: {
+      choices.1.add($0, $1, $2)
+    }
+    let together = [left.tokensAtATime(of: logits.0), right.tokensAtATime(of: logits.1)]
+    progress.report("verify", steps - 1, of: steps, "blocks")
+    var scores = Scores()
+    for (index, window) in windows.enumerated() {
+      let step = together.reduce(window.count) { min($0, $1 ?? window.count) }
+      // A window that cannot be cut comes whole.
+      let size = together.contains(nil) ? window.count : max(step, 1)
+      for first in stride(from: 0, to: window.count, by: size) {
+        let tokens = first..<min(first + size, window.count)
+        try left.show(logits.0, window: index, tokens: tokens) { left in
+          try right.show(logits.1, window: index, tokens: tokens) { right in
+            try check(left, right, window)
+            try scores.add(window, tokens, left, right, index: index, on: reference.workers)
+          }
+        }
+      }
+    }
+    progress.report("verify", steps, of: steps, "blocks")
+    return (scores, choices.0.findings(against: choices.1, windows))
+  }
+
+  private func check(
+    _ left: Operand,
+    _ right: Operand,
+    _ window: [Int32]
+  ) throws(VerificationError) {
+    guard left.features == right.features else {
+      throw VerificationError(
+        "the reference gives \(left.features) logits and the candidate \(right.features)."
+      )
+    }
+    if let token = window.first(where: { Int($0) >= left.features }) {
+      throw VerificationError(
+        "token \(token) has no logit: the model gives \(left.features). Does the tokenizer belong "
+          + "to another model?"
+      )
+    }
   }
 }
 
@@ -129,12 +173,14 @@ private struct Scores {
 
   mutating func add(
     _ window: [Int32],
+    _ tokens: Range<Int>,
     _ reference: Operand,
     _ candidate: Operand,
     index: Int,
     on workers: Workers
   ) throws {
-    let scored = window.count - 1
+    // The last token of a window predicts nothing that is known.
+    let scored = min(tokens.upperBound, window.count - 1) - tokens.lowerBound
     let features = reference.features
     let rows = [LogitComparison](unsafeUninitializedCapacity: scored) { rows, count in
       guard let first = rows.baseAddress else { return }
@@ -150,12 +196,13 @@ private struct Scores {
       count = scored
     }
     for (row, comparison) in rows.enumerated() {
-      let target = Int(window[row + 1])
+      let token = tokens.lowerBound + row + 1
+      let target = Int(window[token])
       let left = comparison.referenceLogSumExp - Double(reference.floats[row * features + target])
       let right = comparison.candidateLogSumExp - Double(candidate.floats[row * features + target])
       for (loss, name) in [(left, "reference"), (right, "candidate")] where !loss.isFinite {
         throw VerificationError(
-          "window \(index), token \(row + 1): the \(name) gives logits that are not finite "
+          "window \(index), token \(token): the \(name) gives logits that are not finite "
             + "numbers. A weight is broken, or the model overflows: karat inspect --tensors."
         )
       }

@@ -159,7 +159,7 @@ extension Kernels {
     var numbers = Numbers(seed: 12)
     var x = numbers.floats(rows * columns, size: 40)
     // Rows of zeros, of the least numbers there are, and of ones that no scale can represent.
-    let special: [Float] = [0, .leastNonzeroMagnitude, .greatestFiniteMagnitude, .nan, -.infinity]
+    let special: [Float] = [0, .leastNonzeroMagnitude, 3e38, .nan, -.infinity]
     for (row, number) in special.enumerated() where row + 1 < rows {
       if number.isFinite { for column in 0..<columns { x[(row + 1) * columns + column] = number } }
       x[(row + 1) * columns + columns / 2] = number

@@ -242,7 +242,7 @@ import Testing
 
   @Test func tokensAreQuantizedInIntegersByScalesOfTheirOwn() throws {
     let tiny = try model("llama-tiny")
-    let headless = try context(0, ignored: ["lm_head"])
+    let headless = try context(320, ignored: ["lm_head"])
     let weights = try QuantizeWeights().apply(to: tiny, in: headless)
     let pass = QuantizeActivations(granularity: .token)
     let quantized = try pass.apply(to: weights, in: headless)
@@ -290,7 +290,7 @@ import Testing
 
   @Test func tokensWithoutQuantizedWeightsRunInFloat() throws {
     let alice = try model("alice")
-    let headless = try context(0, ignored: ["lm_head"])
+    let headless = try context(1024, ignored: ["lm_head"])
     let quantized = try QuantizeActivations(granularity: .token).apply(to: alice, in: headless)
     let prompt = tokens(64, below: 1024, seed: 3)
     let error = relativeError(

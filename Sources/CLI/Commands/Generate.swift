@@ -40,6 +40,7 @@ struct GenerateCommand: ParsableCommand {
   var seed: UInt64 = 0
 
   @OptionGroup var resources: RunOptions
+  @OptionGroup var memory: MemoryOptions
 
   func validate() throws {
     guard chat || system == nil else { throw ValidationError("--system takes --chat beside it.") }
@@ -62,8 +63,13 @@ struct GenerateCommand: ParsableCommand {
       conversation?.prompt(system: system, user: prompt)
       ?? tokenizer.encode(prompt, addSpecialTokens: true)
     var decoder = StreamingDecoder(tokenizer)
+    let budget = memory.budget(nil)
     if !chat { terminal.stream(prompt) }
-    try Executor(loaded.model, threads: resources.threads).generate(
+    try Executor(
+      loaded.model,
+      threads: resources.threads,
+      memory: budget
+    ).generate(
       prompt: ids,
       maximumTokens: maxTokens,
       sampling: Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed),

@@ -37,6 +37,7 @@ struct QuantizeCommand: ParsableCommand {
   @OptionGroup var windows: WindowOptions
   @OptionGroup var options: OutputOptions
   @OptionGroup var resources: RunOptions
+  @OptionGroup var memory: MemoryOptions
 
   func validate() throws {
     guard try form.form(of: output) != .safetensors else {
@@ -72,6 +73,7 @@ struct QuantizeCommand: ParsableCommand {
     job.maximumDrop = maxDrop?.fraction
     job.windows = windows
     job.threads = resources.threads
+    job.memory = memory
     try job.run()
   }
 
@@ -99,6 +101,7 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var options: OutputOptions
   @OptionGroup var resources: RunOptions
+  @OptionGroup var memory: MemoryOptions
 
   func run() throws {
     let parsed = try Recipe(yaml: try TextFile(recipe).text, file: recipe)
@@ -123,6 +126,7 @@ struct RunCommand: ParsableCommand {
     job.windows.window = parsed.verification?.window ?? job.windows.window
     job.windows.windows = parsed.verification?.windows
     job.threads = resources.threads
+    job.memory = memory
     try job.run()
   }
 }

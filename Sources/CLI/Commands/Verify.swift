@@ -30,6 +30,7 @@ struct VerifyCommand: ParsableCommand {
 
   @OptionGroup var windows: WindowOptions
   @OptionGroup var resources: RunOptions
+  @OptionGroup var memory: MemoryOptions
 
   func run() throws {
     let terminal = Terminal.standard
@@ -48,17 +49,19 @@ struct VerifyCommand: ParsableCommand {
           + "made for."
       )
     }
+    // The two models run side by side.
+    let half = memory.budget(terminal).divided(by: 2)
     let verifier = Verifier(
       maximumDrop: maxDrop?.fraction ?? Verifier.defaultMaximumDrop,
       progress: terminal.progress
     )
     let findings = try verifier.compare(
       Verifier.Subject(
-        Executor(models.0.model, threads: resources.threads),
+        Executor(models.0.model, threads: resources.threads, memory: half),
         byteCount: models.0.byteCount
       ),
       Verifier.Subject(
-        Executor(models.1.model, threads: resources.threads),
+        Executor(models.1.model, threads: resources.threads, memory: half),
         byteCount: models.1.byteCount
       ),
       windows: cut.windows

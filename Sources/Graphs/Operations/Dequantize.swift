@@ -12,6 +12,7 @@ public struct Dequantize: Operation {
   }
 
   package var name: String { "dequantize" }
+  package var isTokenwise: Bool { true }
   package var attributes: [(name: String, value: String)] {
     [("granularity", scheme.granularity.rawValue)]
   }

@@ -6,6 +6,7 @@ public struct SwiGLU: Operation {
   package init() {}
 
   package var name: String { "swiglu" }
+  package var isTokenwise: Bool { true }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
     [try sameType(inputs)]
@@ -27,6 +28,7 @@ public struct Add: Operation {
   package init() {}
 
   package var name: String { "add" }
+  package var isTokenwise: Bool { true }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
     [try sameType(inputs)]

@@ -6,6 +6,7 @@ public struct Embedding: Operation {
   package init() {}
 
   package var name: String { "embedding" }
+  package var isTokenwise: Bool { true }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
     guard inputs.count == 2, inputs[0].dtype == .i32, inputs[1].dtype == .f32,

@@ -18,6 +18,7 @@ public struct IntegerLinear: Operation {
   }
 
   package var name: String { "integer_linear" }
+  package var isTokenwise: Bool { true }
   package var attributes: [(name: String, value: String)] {
     [("symmetric", "\(activation.isSymmetric)")]
       + (activation.isDynamic ? [("granularity", activation.granularity.rawValue)] : [])

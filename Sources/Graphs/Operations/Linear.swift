@@ -7,6 +7,7 @@ public struct Linear: Operation {
   package init() {}
 
   package var name: String { "linear" }
+  package var isTokenwise: Bool { true }
   package var linearMap: LinearMap? {
     LinearMap(input: 0, weight: 1, bias: 2, takesCodes: true)
   }
@@ -38,6 +39,8 @@ public struct Linear: Operation {
       outFeatures: weight.rows,
       bias: run.inputs.count == 3 ? run.inputs[2].floats : nil,
       out: run.outputs[0].mutableFloats,
+      // Whole sequences may run together with others, or in parts.
+      isSteady: run.cache == nil,
       on: run.workers
     )
   }

@@ -22,6 +22,7 @@ public struct Quantize: Operation {
   }
 
   package var name: String { "quantize" }
+  package var isTokenwise: Bool { true }
   package var attributes: [(name: String, value: String)] {
     [("bits", "\(scheme.bits)"), ("symmetric", "\(scheme.isSymmetric)")]
       + (scheme.isDynamic ? [("granularity", scheme.granularity.rawValue)] : [])

@@ -12,6 +12,7 @@ public struct RMSNorm: Operation {
   }
 
   package var name: String { "rms_norm" }
+  package var isTokenwise: Bool { true }
   package var attributes: [(name: String, value: String)] { [("epsilon", "\(epsilon)")] }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {

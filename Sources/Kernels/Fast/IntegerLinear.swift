@@ -1,4 +1,5 @@
 import CKernels
+import Synchronization
 
 /// INT8 weights of a linear map, packed as the integer products read them.
 ///
@@ -20,12 +21,40 @@ package final class PackedInt8Weight: Sendable {
   nonisolated(unsafe) let panels: UnsafeMutablePointer<Int8>
 
   /// Packs codes [outFeatures, inFeatures].
-  package init(
+  package convenience init(
     codes: UnsafePointer<Int8>,
     outFeatures: Int,
     inFeatures: Int,
     on workers: Workers
   ) {
+    let all = UnsafeRawBufferPointer(start: codes, count: outFeatures * inFeatures)
+    self.init(
+      outFeatures: outFeatures,
+      inFeatures: inFeatures,
+      rowsAtATime: max(1, elementsPerTile / max(1, inFeatures)),
+      on: workers
+    ) { (rows, body: (UnsafeRawBufferPointer) -> Void) in
+      let run = rows.lowerBound * inFeatures..<rows.upperBound * inFeatures
+      body(UnsafeRawBufferPointer(rebasing: all[run]))
+    }
+  }
+
+  /// Packs codes that are lent some rows at a time, on several threads at once.
+  ///
+  /// - Parameters:
+  ///   - outFeatures: rows of the codes.
+  ///   - inFeatures: columns of the codes.
+  ///   - rowsAtATime: about how many rows to ask for; whole panels are.
+  ///   - workers: what the work is split over.
+  ///   - lend: gives a range of rows, I8[rows, inFeatures], for the time of a call.
+  /// - Throws: what `lend` throws first.
+  package init<E: Error>(
+    outFeatures: Int,
+    inFeatures: Int,
+    rowsAtATime: Int,
+    on workers: Workers,
+    _ lend: (Range<Int>, (UnsafeRawBufferPointer) -> Void) throws(E) -> Void
+  ) throws(E) {
     precondition(
       inFeatures <= Self.maximumInnerSize,
       "INT32 accumulators would overflow over so many inputs"
@@ -38,19 +67,29 @@ package final class PackedInt8Weight: Sendable {
       byteCount: max(1, panelCount * panelBytes),
       alignment: 64
     ).bindMemory(to: Int8.self, capacity: max(1, panelCount * panelBytes))
+    let failure: Mutex<E?> = Mutex(nil)
 
     rowSums = [Int32](unsafeUninitializedCapacity: outFeatures) { sums, count in
       guard let base = sums.baseAddress else { return }
-      workers.forEachRun(of: max(1, elementsPerTile / max(1, panelBytes)), in: panelCount) { run in
-        for panel in run {
-          let first = panel * outputs
-          karat_pack_panel(
-            codes + first * inFeatures,
-            min(outputs, outFeatures - first),
-            inFeatures,
-            panels + panel * panelBytes,
-            base + first
-          )
+      workers.forEachRun(of: max(1, rowsAtATime / outputs), in: panelCount) { run in
+        guard failure.withLock({ $0 == nil }) else { return }
+        let rows = run.lowerBound * outputs..<min(run.upperBound * outputs, outFeatures)
+        do throws(E) {
+          try lend(rows) { codes in
+            guard let codes = codes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
+            for panel in run {
+              let first = panel * outputs
+              karat_pack_panel(
+                codes + (first - rows.lowerBound) * inFeatures,
+                min(outputs, outFeatures - first),
+                inFeatures,
+                panels + panel * panelBytes,
+                base + first
+              )
+            }
+          }
+        } catch {
+          failure.withLock { $0 = $0 ?? error }
         }
       }
       count = outFeatures
@@ -60,6 +99,7 @@ package final class PackedInt8Weight: Sendable {
     self.panelCount = panelCount
     self.panelBytes = panelBytes
     self.panels = panels
+    if let failure = failure.withLock(\.self) { throw failure }
   }
 
   deinit { panels.deallocate() }

@@ -5,6 +5,10 @@ private let fewRows = 4
 
 /// Maps rows linearly: out [rows, outFeatures] = x [rows, inFeatures] · weight [outFeatures,
 /// inFeatures] transposed + bias [outFeatures].
+///
+/// Rows of the result are `stride` elements apart, or contiguous where it is nil. Where `isSteady`, a
+/// row's result has the same bits whatever other rows there are; few rows are otherwise mapped in a
+/// way that is faster, and sums in another order.
 package func linear(
   x: UnsafePointer<Float>,
   rows: Int,
@@ -13,9 +17,12 @@ package func linear(
   outFeatures: Int,
   bias: UnsafePointer<Float>?,
   out: UnsafeMutablePointer<Float>,
+  stride: Int? = nil,
+  isSteady: Bool = false,
   on workers: Workers
 ) {
-  guard rows > fewRows else {
+  let stride = stride ?? outFeatures
+  guard rows > fewRows || isSteady else {
     linearFewRows(
       x: x,
       rows: rows,
@@ -24,6 +31,7 @@ package func linear(
       outFeatures: outFeatures,
       bias: bias,
       out: out,
+      stride: stride,
       on: workers
     )
     return
@@ -44,8 +52,8 @@ package func linear(
         weight + output * inFeatures,
         outputs,
         bias.map { $0 + output },
-        out + row * outFeatures + output,
-        outFeatures,
+        out + row * stride + output,
+        stride,
         scratch
       )
     }
@@ -61,6 +69,7 @@ private func linearFewRows(
   outFeatures: Int,
   bias: UnsafePointer<Float>?,
   out: UnsafeMutablePointer<Float>,
+  stride: Int,
   on workers: Workers
 ) {
   let outputs = max(16, 2 * elementsPerTile / max(1, inFeatures) / 2 * 2)
@@ -73,7 +82,7 @@ private func linearFewRows(
       run.count,
       bias.map { $0 + run.lowerBound },
       out + run.lowerBound,
-      outFeatures
+      stride
     )
   }
 }
