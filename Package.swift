@@ -137,7 +137,7 @@ let package = Package(
       "Checkpoints",
       ["KaratBytes", "KaratCheckpoints", "KaratTensors", "KaratTestSupport"]
     ),
-    tests("Graphs", ["KaratGraphs", "KaratTensors", "KaratTestSupport"]),
+    tests("Graphs", ["KaratGraphs", "KaratKernels", "KaratTensors", "KaratTestSupport"]),
     tests(
       "Architectures",
       ["KaratArchitectures", "KaratBytes", "KaratGraphs", "KaratTensors", "KaratTestSupport"]

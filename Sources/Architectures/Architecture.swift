@@ -17,6 +17,7 @@ public struct Architecture: Sendable {
 
   /// Every family that Karat knows.
   public static let all: [Architecture] = [
+    .bert,
     .deepSeekV2,
     .deepSeekV3,
     .llama,

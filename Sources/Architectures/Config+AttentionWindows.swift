@@ -8,6 +8,7 @@ extension Config {
   ///   - window: what `sliding_attention` means, or nil where the config has no window.
   ///   - layers: how many layers there are.
   ///   - slides: whether a layer slides where `layer_types` is not there.
+  /// - Returns: for each layer, how many tokens back it sees, its own included, or nil for all.
   /// - Throws: `ConfigError` where a type is not known, slides without a window, or their number is
   ///   not that of the layers.
   package func attentionWindows(

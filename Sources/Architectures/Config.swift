@@ -15,11 +15,19 @@ package struct Config {
   /// The names of the checkpoint's tensors, of which some families leave some out or spell them in
   /// two ways; nil where there is no checkpoint.
   package let tensors: Manifest?
+  /// How an encoder's vectors of tokens become one of the text.
+  package let sentenceEmbedding: SentenceEmbedding
 
-  package init(_ object: JSONObject, file: String, tensors: Manifest? = nil) {
+  package init(
+    _ object: JSONObject,
+    file: String,
+    tensors: Manifest? = nil,
+    sentenceEmbedding: SentenceEmbedding = SentenceEmbedding()
+  ) {
     self.object = object
     self.file = file
     self.tensors = tensors
+    self.sentenceEmbedding = sentenceEmbedding
   }
 
   /// Whether the checkpoint has a tensor of that name.
@@ -44,6 +52,8 @@ package struct Config {
   ///   - key: its name.
   ///   - other: what null stands for.
   ///   - absent: what its absence stands for, where a family means something else by that.
+  /// - Returns: the number, or what stands for it.
+  /// - Throws: `ConfigError` where it is something else.
   package func size(
     _ key: String,
     default other: Int,

@@ -27,9 +27,9 @@ package struct GroupedQueryAttention {
   /// - Parameters:
   ///   - config: the model's.
   ///   - decoder: what it says of all decoders.
-  ///   - keyValueHeads: how many there are where the config does not say; nil for as many as query
+  ///   - absentKeyValueHeads: how many there are where the config does not say; nil for as many as query
   ///     heads, which null always means.
-  ///   - headSize: elements of a head where the config does not say; nil for an even share of the
+  ///   - absentHeadSize: elements of a head where the config does not say; nil for an even share of the
   ///     hidden size, which null always means.
   /// - Throws: `ConfigError` where sizes do not fit together.
   package init(

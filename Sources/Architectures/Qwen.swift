@@ -38,6 +38,8 @@ extension GroupedQueryAttention {
   ///   - config: the model's.
   ///   - decoder: what it says of all decoders.
   ///   - keyValueHeads: how many there are where the config does not say.
+  /// - Returns: the attention, its heads normalized.
+  /// - Throws: `ConfigError` where sizes do not fit together.
   package static func qwen3(
     _ config: Config,
     in decoder: Decoder,

@@ -37,25 +37,21 @@ struct RecipeJob {
           + "--calibration TEXT."
       )
     }
-    var tokens =
-      try text.map { try loaded.tokenizer().encode($0.text, addSpecialTokens: false) } ?? []
-    if isVerified {
-      let heldOut = try heldOut(&tokens, of: loaded)
-      pipeline.heldOut = try TokenWindows(
-        measuring: heldOut,
-        length: windows.window,
-        limit: windows.windows,
-        name: data ?? calibration ?? "no text"
-      ).windows
-    }
-    pipeline.calibration = tokens
     pipeline.calibrationName = calibration ?? "no text"
+    let tokenCount: Int
+    if loaded.isEncoder {
+      try giveTexts(to: &pipeline, of: loaded, calibration: text)
+      tokenCount = pipeline.calibrationSequences.reduce(0) { $0 + $1.count }
+    } else {
+      try giveWindows(to: &pipeline, of: loaded, calibration: text)
+      tokenCount = pipeline.calibration.count
+    }
 
     let outcome = try pipeline.run(loaded) { pass, findings in
       terminal.message("After \(pass):\n\(findings.table)")
     }
     if outcome.isComplete {
-      try write(outcome, loaded, text, tokens.count)
+      try write(outcome, loaded, text, tokenCount)
       terminal.message("Wrote \(output).")
     } else {
       terminal.message("Nothing was written.")
@@ -66,21 +62,59 @@ struct RecipeJob {
     }
   }
 
-  /// The tokens to verify on: of the held-out text, or the end of the calibration text, which is
-  /// taken away from it.
-  private func heldOut(_ tokens: inout [Int32], of model: LoadedModel) throws -> [Int32] {
-    if let data {
-      return try model.tokenizer().encode(try TextFile(data).text, addSpecialTokens: false)
+  /// What a decoder is calibrated and verified on: windows of one stream of tokens.
+  private func giveWindows(
+    to pipeline: inout Pipeline,
+    of model: LoadedModel,
+    calibration: TextFile?
+  ) throws {
+    var tokens =
+      try calibration.map { try model.tokenizer().encode($0.text, addSpecialTokens: false) } ?? []
+    if isVerified {
+      let heldOut: [Int32]
+      if let data {
+        heldOut = try model.tokenizer().encode(try TextFile(data).text, addSpecialTokens: false)
+      } else {
+        heldOut = try takingHeldOut(from: &tokens)
+      }
+      pipeline.heldOut = try TokenWindows(
+        measuring: heldOut,
+        length: windows.window,
+        limit: windows.windows,
+        name: data ?? self.calibration ?? "no text"
+      ).windows
     }
+    pipeline.calibration = tokens
+  }
+
+  /// What an encoder is calibrated and verified on: lines of text, each by itself, or pairs.
+  private func giveTexts(
+    to pipeline: inout Pipeline,
+    of model: LoadedModel,
+    calibration: TextFile?
+  ) throws {
+    var texts = try calibration.map { try model.sequences(ofLines: $0.text, name: $0.path) } ?? []
+    if isVerified {
+      if let data {
+        pipeline.heldOutTexts = try model.embeddingTexts(of: data)
+      } else {
+        pipeline.heldOutTexts = EmbeddingTexts(try takingHeldOut(from: &texts))
+      }
+    }
+    pipeline.calibrationSequences = texts
+  }
+
+  /// The end of the calibration text, which is taken away from it.
+  private func takingHeldOut<Element>(from text: inout [Element]) throws -> [Element] {
     guard calibration != nil else {
       throw DatasetError(
         "no text was given to verify on. Give one: --data TEXT, or 'data' under 'verify' in the "
           + "recipe."
       )
     }
-    let kept = Int(Double(tokens.count) * (1 - Self.heldOutFraction))
-    defer { tokens.removeSubrange(kept...) }
-    return Array(tokens[kept...])
+    let kept = Int(Double(text.count) * (1 - Self.heldOutFraction))
+    defer { text.removeSubrange(kept...) }
+    return Array(text[kept...])
   }
 
   private func write(

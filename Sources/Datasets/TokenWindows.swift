@@ -69,6 +69,19 @@ public struct TokenWindows: Sendable {
     }
     tokenCount = tokens.count
   }
+
+  /// Takes whole texts for calibration, spread evenly, of about so many tokens together.
+  ///
+  /// - Parameters:
+  ///   - texts: the texts, as they are to be run.
+  ///   - tokens: how many tokens to take at most, but at least one text.
+  /// - Returns: texts in their order.
+  public static func spread(_ texts: [[Int32]], tokens: Int) -> [[Int32]] {
+    let total = texts.reduce(0) { $0 + $1.count }
+    guard total > tokens else { return texts }
+    let taken = max(1, Int(Double(texts.count) * Double(tokens) / Double(total)))
+    return (0..<taken).map { texts[$0 * texts.count / taken] }
+  }
 }
 
 /// Why a text cannot serve as data.

@@ -19,16 +19,15 @@ package struct StagedRun {
   ///
   /// - Throws: `EngineError` where a token is not in the vocabulary.
   package init(_ executor: Executor, windows: [[Int32]]) throws {
-    let input = try executor.value(named: "input_ids")
     self.executor = executor
     self.windows = windows
     stages = executor.model.graph.stages
     states = StateStore(limit: executor.memory?.states)
     for (index, window) in windows.enumerated() {
-      try states.set(
-        try executor.ids([window]),
-        for: StateStore.Key(window: index, value: input)
-      )
+      for (value, tensor) in try executor.given(TokenBatch([window])).sorted(by: { $0.key < $1.key }
+      ) {
+        try states.set(tensor, for: StateStore.Key(window: index, value: value))
+      }
     }
   }
 

@@ -15,7 +15,8 @@ extension Executor {
   /// Runs sequences of one length and shows named values.
   ///
   /// - Parameters:
-  ///   - tokens: the sequences, at least one token each, all of one length.
+  ///   - tokens: the sequences, at least one token each, all of one length unless the model has a
+  ///     mask for padding.
   ///   - start: the position of their first token: how many tokens the cache holds already.
   ///   - cache: keys and values of the tokens before, which grows by these; nil for none.
   ///   - names: which named values to show, such as `logits` [batch, length, vocabulary].
@@ -29,10 +30,20 @@ extension Executor {
     names: [String],
     _ show: (String, Operand) throws -> Void
   ) throws {
-    let input = try value(named: "input_ids")
+    try run(TokenBatch(tokens), start: start, cache: cache, names: names, show)
+  }
+
+  /// Runs a batch and shows named values; see `run(tokens:)`.
+  package func run(
+    _ batch: TokenBatch,
+    start: Int = 0,
+    cache: KeyValueCache? = nil,
+    names: [String],
+    _ show: (String, Operand) throws -> Void
+  ) throws {
     let wanted = try names.map { try value(named: $0) }
-    let binding = Binding(batch: tokens.count, length: tokens[0].count, start: start)
-    let given = [input: try ids(tokens)]
+    let given = try given(batch, start: start)
+    let binding = Binding(batch: batch.ids.count, length: batch.length, start: start)
     try run(given: given, binding: binding, cache: cache, wanted: wanted) { value, operand in
       for (name, candidate) in zip(names, wanted) where candidate == value {
         try show(name, operand)
@@ -45,13 +56,25 @@ extension Executor {
   /// - Throws: `EngineError` where there is no token or one is not in the vocabulary,
   ///   `CheckpointError` where a parameter cannot be pulled.
   public func logits(_ tokens: [Int32]) throws -> Tensor {
-    guard !tokens.isEmpty else {
-      throw EngineError("there are no tokens to run; at least one is needed.")
-    }
     var logits: Tensor?
     try run(tokens: [tokens], names: ["logits"]) { _, operand in logits = operand.copied() }
     guard let logits else { throw EngineError("the model gives no logits.") }
     return logits
+  }
+
+  /// What a model is run for, after every token of a sequence: `logits`; of an encoder
+  /// `last_hidden_state`, `sentence_embedding` and, where it has one, `pooler_output`.
+  ///
+  /// - Throws: as `logits(_:)` does.
+  public func outputs(of tokens: [Int32]) throws -> [TensorName: Tensor] {
+    let names =
+      model.graph.isEncoder
+      ? ["last_hidden_state", "pooler_output", "sentence_embedding"]
+        .filter { model.graph.named[$0] != nil }
+      : ["logits"]
+    var outputs: [TensorName: Tensor] = [:]
+    try run(tokens: [tokens], names: names) { outputs[TensorName($0)] = $1.copied() }
+    return outputs
   }
 
   /// Runs a sequence for its logits and lets go of them; for timing.

@@ -67,6 +67,9 @@ public struct Graph: Sendable, Hashable {
     }
   }
 
+  /// Whether it gives one vector for each sequence, `sentence_embedding`.
+  package var isEncoder: Bool { named["sentence_embedding"] != nil }
+
   /// For every value, the places of the nodes that read it.
   package var readers: [ValueID: [Int]] {
     var readers: [ValueID: [Int]] = [:]

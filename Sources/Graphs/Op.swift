@@ -62,6 +62,8 @@ public enum Op: Sendable, Hashable {
   case linear(Linear)
   /// Root-mean-square normalization.
   case rmsNorm(RMSNorm)
+  /// Layer normalization.
+  case layerNorm(LayerNorm)
   /// Rotary position embedding.
   case rope(RoPE)
   /// Scaled dot-product attention with grouped heads.
@@ -82,8 +84,18 @@ public enum Op: Sendable, Hashable {
   case laterTokens(LaterTokens)
   /// A gated activation: SiLU of one value times another.
   case swiglu(SwiGLU)
+  /// A function of each number.
+  case activation(Activation)
   /// An elementwise sum.
   case add(Add)
+  /// The positions of tokens.
+  case positions(Positions)
+  /// The first token of each sequence.
+  case firstToken(FirstToken)
+  /// One vector for each sequence.
+  case pooling(Pooling)
+  /// Vectors scaled to length 1.
+  case unitLength(UnitLength)
   /// Real numbers to integer codes.
   case quantize(Quantize)
   /// Integer codes to real numbers.
@@ -98,6 +110,7 @@ public enum Op: Sendable, Hashable {
     case .embedding(let operation): operation
     case .linear(let operation): operation
     case .rmsNorm(let operation): operation
+    case .layerNorm(let operation): operation
     case .rope(let operation): operation
     case .attention(let operation): operation
     case .latentAttention(let operation): operation
@@ -108,7 +121,12 @@ public enum Op: Sendable, Hashable {
     case .concatenation(let operation): operation
     case .laterTokens(let operation): operation
     case .swiglu(let operation): operation
+    case .activation(let operation): operation
     case .add(let operation): operation
+    case .positions(let operation): operation
+    case .firstToken(let operation): operation
+    case .pooling(let operation): operation
+    case .unitLength(let operation): operation
     case .quantize(let operation): operation
     case .dequantize(let operation): operation
     case .integerLinear(let operation): operation

@@ -13,11 +13,15 @@ public struct Pipeline: Sendable {
   public var recipe: Recipe
   /// The tokens of the calibration text.
   public var calibration: [Int32]
+  /// The calibration texts of an encoder, each with its special tokens.
+  public var calibrationSequences: [[Int32]] = []
   /// What the calibration text is called in messages.
   public var calibrationName: String
   /// Windows of held-out text, or none where nothing is to be verified.
   public var heldOut: [[Int32]]
-  /// The most that the perplexity may rise, as a fraction.
+  /// Held-out texts on which encoders are verified.
+  public var heldOutTexts: EmbeddingTexts?
+  /// The most that the perplexity may rise, as a fraction; for encoders see `Verifier`.
   public var maximumDrop: Double
   /// Whether each pattern of layers to ignore must name a layer; presets name some that not every
   /// model has.
@@ -44,12 +48,12 @@ public struct Pipeline: Sendable {
     /// The model after the last pass that was applied.
     public let model: Model
     /// What the verifier found after each pass that it looked at.
-    public let findings: [(pass: String, findings: Findings)]
+    public let findings: [(pass: String, findings: any VerificationReport)]
     /// Whether every pass was applied: a recipe stops at the first whose result fails.
     public let isComplete: Bool
 
     /// What the verifier found at the end, where it looked.
-    public var last: Findings? { findings.last?.findings }
+    public var last: (any VerificationReport)? { findings.last?.findings }
 
     /// The findings as a record carries them.
     public var records: [JSONValue] {
@@ -71,12 +75,13 @@ public struct Pipeline: Sendable {
   /// - Throws: what the passes, and running the models, throw.
   public func run(
     _ model: LoadedModel,
-    _ show: (_ pass: String, Findings) -> Void = { _, _ in }
+    _ show: (_ pass: String, any VerificationReport) -> Void = { _, _ in }
   ) throws -> Outcome {
     let ignored = try LayerFilter(recipe.ignored)
     if checksIgnored { try ignored.check(against: model.model.graph) }
     let context = PassContext(
       calibrationTokens: calibration,
+      calibrationSequences: calibrationSequences,
       calibrationName: calibrationName,
       maximumLength: model.maximumLength,
       ignored: ignored,
@@ -89,19 +94,24 @@ public struct Pipeline: Sendable {
     let reference = Executor(model.model, threads: threads, memory: half)
     let verifier = Verifier(maximumDrop: maximumDrop, progress: progress)
     var current = model.model
-    var found: [(pass: String, findings: Findings)] = []
+    var found: [(pass: String, findings: any VerificationReport)] = []
     for pass in recipe.passes {
       let name = type(of: pass).name
       current = try pass.apply(to: current, in: context)
-      guard !heldOut.isEmpty, type(of: pass).changesOutputs else { continue }
-      let findings = try verifier.compare(
+      guard !heldOut.isEmpty || heldOutTexts != nil, type(of: pass).changesOutputs else { continue }
+      let subjects = (
         Verifier.Subject(reference, byteCount: model.byteCount),
         Verifier.Subject(
           Executor(current, threads: threads, memory: half),
           byteCount: current.source.manifest.totalBytes
-        ),
-        windows: heldOut
+        )
       )
+      let findings: any VerificationReport
+      if let heldOutTexts {
+        findings = try verifier.compareEmbeddings(subjects.0, subjects.1, heldOutTexts)
+      } else {
+        findings = try verifier.compare(subjects.0, subjects.1, windows: heldOut)
+      }
       found.append((name, findings))
       show(name, findings)
       if findings.verdict == .fail {

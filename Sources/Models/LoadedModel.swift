@@ -17,6 +17,8 @@ public struct LoadedModel: Sendable {
   public let architecture: Architecture
   /// The files that travel with it: tokenizer, generation settings, licence.
   public let companions: Companions
+  /// The bytes of its tensors on disk.
+  public let byteCount: Int
   /// The files that hold it, for a record of what was read.
   public let inputFiles: [String]
 
@@ -44,7 +46,12 @@ public struct LoadedModel: Sendable {
     }
     let architecture = try Architecture.named(by: config, file: files.configPath)
     var source = files.source.withSingleExperts()
-    let reader = Config(config, file: files.configPath, tensors: source.manifest)
+    let reader = Config(
+      config,
+      file: files.configPath,
+      tensors: source.manifest,
+      sentenceEmbedding: try files.companions.sentenceEmbedding()
+    )
     var graph = try architecture.trace(reader)
     if try config.isBlockScaled(file: files.configPath) {
       source = try source.decompressed(config: config, file: files.path)
@@ -58,16 +65,21 @@ public struct LoadedModel: Sendable {
     )
     self.path = files.path
     self.model = Model(graph: graph, source: source)
+    self.byteCount = files.source.manifest.totalBytes
     self.config = config
     self.architecture = architecture
     self.companions = files.companions
     self.inputFiles = files.inputFiles
   }
 
-  /// How many tokens the model was made for at most, or nil where its config does not say.
+  /// How many tokens the model was made for at most, or nil where nothing says so.
   public var maximumLength: Int? {
-    config["max_position_embeddings"]?.int.flatMap { $0 > 0 ? $0 : nil }
+    let own = config["max_position_embeddings"]?.int.flatMap { $0 > 0 ? $0 : nil }
+    return [own, companions.maximumSentenceLength].compactMap(\.self).min()
   }
+
+  /// Whether it gives one vector for each text, instead of probabilities of the next token.
+  public var isEncoder: Bool { model.graph.isEncoder }
 
   /// The tokens that end a text, as config.json or generation_config.json say.
   public var stopTokens: Set<Int32> {
@@ -85,7 +97,4 @@ public struct LoadedModel: Sendable {
   /// - Throws: `TokenizerError` where it breaks a rule or is not supported, `CheckpointError` where
   ///   there is none.
   public func tokenizer() throws -> Tokenizer { try companions.tokenizer(of: path) }
-
-  /// The bytes of its tensors on disk.
-  public var byteCount: Int { model.source.manifest.totalBytes }
 }

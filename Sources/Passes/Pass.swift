@@ -45,6 +45,8 @@ public let allPasses: [any Pass.Type] = [
 public struct PassContext: Sendable {
   /// The tokens of the calibration text, or empty where there is none.
   public var calibrationTokens: [Int32]
+  /// The calibration texts of an encoder, each with its special tokens; empty for decoders.
+  public var calibrationSequences: [[Int32]]
   /// What the calibration text is called in messages.
   public var calibrationName: String
   /// How many tokens the model was made for at most, or nil where it does not say.
@@ -61,6 +63,7 @@ public struct PassContext: Sendable {
   /// Gathers what passes need.
   public init(
     calibrationTokens: [Int32] = [],
+    calibrationSequences: [[Int32]] = [],
     calibrationName: String = "no text",
     maximumLength: Int? = nil,
     ignored: LayerFilter = LayerFilter(),
@@ -69,6 +72,7 @@ public struct PassContext: Sendable {
     progress: ProgressReporter = .silent
   ) {
     self.calibrationTokens = calibrationTokens
+    self.calibrationSequences = calibrationSequences
     self.calibrationName = calibrationName
     self.maximumLength = maximumLength
     self.ignored = ignored

@@ -31,11 +31,16 @@ extension Pass {
 }
 
 extension PassContext {
-  /// Windows of the calibration text for a pass.
+  /// Windows of the calibration text for a pass: for an encoder whole texts, of as many tokens
+  /// together.
   ///
   /// - Throws: `DatasetError` where the text is empty or shorter than a window.
   func windows(count: Int, length: Int) throws(DatasetError) -> [[Int32]] {
-    try TokenWindows(
+    guard calibrationSequences.isEmpty else {
+      let (tokens, overflow) = count.multipliedReportingOverflow(by: length)
+      return TokenWindows.spread(calibrationSequences, tokens: overflow ? .max : tokens)
+    }
+    return try TokenWindows(
       calibrating: calibrationTokens,
       count: count,
       length: min(length, maximumLength ?? length),

@@ -23,7 +23,7 @@ package struct SmoothingGroup {
   package let sourceCount: Int
 
   package enum Producer {
-    case norm(weight: TensorName, features: Int)
+    case norm(weight: TensorName, bias: TensorName?, features: Int)
     case rows(LinearLayer)
   }
 }
@@ -61,7 +61,13 @@ extension Graph {
         guard let weight = parameter(producer.inputs[1]), !shared.contains(weight.tensor),
           type(of: producer.inputs[1]).features == features
         else { return nil }
-        source = .norm(weight: weight.tensor, features: features)
+        source = .norm(weight: weight.tensor, bias: nil, features: features)
+        (channels, count) = (Array(0..<features), features)
+      case .layerNorm:
+        guard let weight = parameter(producer.inputs[1]), !shared.contains(weight.tensor),
+          let bias = parameter(producer.inputs[2]), !shared.contains(bias.tensor)
+        else { return nil }
+        source = .norm(weight: weight.tensor, bias: bias.tensor, features: features)
         (channels, count) = (Array(0..<features), features)
       case .swiglu:
         guard let up = layer(behind: 1) else { return nil }
@@ -97,9 +103,11 @@ struct Rescaling {
   mutating func smooth(_ group: SmoothingGroup, by factors: [Float]) {
     let inverse = factors.map { 1 / $0 }
     switch group.producer {
-    case .norm(let weight, let features):
-      rows[weight] = inverse
-      shapes[weight] = [features]
+    case .norm(let weight, let bias, let features):
+      for name in [weight, bias].compactMap(\.self) {
+        rows[name] = inverse
+        shapes[name] = [features]
+      }
     case .rows(let layer):
       rows[layer.weight] = inverse
       shapes[layer.weight] = layer.shape

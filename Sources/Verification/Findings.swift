@@ -76,14 +76,27 @@ public enum Verdict: String, Sendable, Hashable {
   ///   - interval: the ratio of the perplexities and its 95% interval.
   ///   - maximumDrop: the most that the perplexity may rise, as a fraction.
   package init(_ interval: RatioInterval, maximumDrop: Double) {
-    guard let bounds = interval.bounds else {
+    self.init(interval.bounds, limit: 1 + maximumDrop)
+  }
+
+  /// Judges by how much a number fell.
+  ///
+  /// - Parameters:
+  ///   - drop: its 95% interval, or nil where there is too little to tell.
+  ///   - maximumDrop: the most that it may fall.
+  init(drop: ClosedRange<Double>?, maximumDrop: Double) {
+    self.init(drop, limit: maximumDrop)
+  }
+
+  private init(_ bounds: ClosedRange<Double>?, limit: Double) {
+    guard let bounds else {
       self = .undecided
       return
     }
-    if bounds.upperBound <= 1 + maximumDrop {
+    if bounds.upperBound <= limit {
       self = .pass
     } else {
-      self = bounds.lowerBound > 1 + maximumDrop ? .fail : .undecided
+      self = bounds.lowerBound > limit ? .fail : .undecided
     }
   }
 }
@@ -119,7 +132,7 @@ public struct Distribution: Sendable {
 
 extension JSONValue {
   /// A number, or null where it is not finite.
-  fileprivate init(_ number: Double) {
+  init(_ number: Double) {
     self = JSONNumber(number).map(JSONValue.number) ?? .null
   }
 }

@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["alice", "llama-tiny", "llama3-rope-tiny"])
+  @Test(arguments: ["alice", "llama-tiny", "llama3-rope-tiny", "qwen2-tiny", "qwen3-tiny"])
   func aFolderAndItsGGUFComputeTheSame(_ name: String) throws {
     try inTemporaryFolder { folder in
       try export(fixture(name), to: "\(folder)/m.gguf")

@@ -1,4 +1,5 @@
 import KaratGraphs
+import KaratKernels
 import KaratTensors
 import Testing
 
@@ -67,6 +68,17 @@ import Testing
     Rule(attention, [state(16), state(8), state(8)], "F32[batch, length, 16]"),
     // Values may have heads of another size than keys.
     Rule(attention, [state(16), state(8), state(6)], "F32[batch, length, 12]"),
+    Rule(attention, [state(16), state(8), state(8), ids], "F32[batch, length, 16]"),
+    Rule(
+      .layerNorm(LayerNorm(epsilon: 1e-12)),
+      [state(6), ValueType(.f32, 6), ValueType(.f32, 6)],
+      "F32[batch, length, 6]"
+    ),
+    Rule(.activation(Activation(.gelu)), [state(6)], "F32[batch, length, 6]"),
+    Rule(.positions(Positions()), [ids], "I32[batch, length]"),
+    Rule(.firstToken(FirstToken()), [state(6)], "F32[batch, 6]"),
+    Rule(.pooling(Pooling(.mean)), [state(6), ids], "F32[batch, 6]"),
+    Rule(.unitLength(UnitLength()), [state(6)], "F32[batch, length, 6]"),
     Rule(.swiglu(SwiGLU()), [state(6), state(6)], "F32[batch, length, 6]"),
     Rule(.add(Add()), [state(6), state(6)], "F32[batch, length, 6]"),
     Rule(
@@ -150,6 +162,36 @@ import Testing
       .rmsNorm(RMSNorm(epsilon: 1e-6)),
       [state(6), ValueType(.f32, 5)],
       "a norm's weight must match its input's innermost extent: [F32[batch, length, 6], F32[5]]."
+    ),
+    Rule(
+      .layerNorm(LayerNorm(epsilon: 1e-12)),
+      [state(6), ValueType(.f32, 6)],
+      "a norm's weight and bias must match its input's innermost extent: [F32[batch, length, 6], F32[6]]."
+    ),
+    Rule(
+      .activation(Activation(.gelu)),
+      [ids],
+      "an activation needs one F32 value, not [I32[batch, length]]."
+    ),
+    Rule(
+      .positions(Positions()),
+      [state(6)],
+      "positions are those of I32 ids [batch, length], not [F32[batch, length, 6]]."
+    ),
+    Rule(
+      .firstToken(FirstToken()),
+      [ids],
+      "a first token is that of F32 sequences, not [I32[batch, length]]."
+    ),
+    Rule(
+      .pooling(Pooling(.mean)),
+      [state(6)],
+      "pooling needs F32 sequences and an I32 mask of their tokens: [F32[batch, length, 6]]."
+    ),
+    Rule(
+      .unitLength(UnitLength()),
+      [ids],
+      "vectors of length 1 are made of one F32 value, not [I32[batch, length]]."
     ),
     Rule(rope, [state(6)], "heads of 4 cannot be rotated in [F32[batch, length, 6]]."),
     Rule(

@@ -47,7 +47,27 @@ extension Kernels {
     )
   }
 
-  private func checkAttention(_ shape: AttentionShape, size: Float) {
+  /// Keys hidden in the middle, at the ends, and all of a sequence's.
+  @Test(arguments: attentionShapes)
+  func maskedKeysAreNotSeen(sizes: (Int, Int, Int, Int, Int, Int, Int)) {
+    let shape = AttentionShape(
+      batch: 3,
+      queries: sizes.1,
+      keys: sizes.2,
+      heads: sizes.3,
+      keyValueHeads: sizes.4,
+      headSize: sizes.5,
+      valueHeadSize: sizes.6,
+      scale: 0.3,
+      causal: false,
+      window: nil
+    )
+    let first = (0..<shape.keys).map { $0 % 3 == 1 ? Int32(0) : 1 }
+    let second = (0..<shape.keys).map { $0 > 70 ? Int32(1) : 0 }
+    checkAttention(shape, size: 2, mask: first + second + second.map { _ in 0 })
+  }
+
+  private func checkAttention(_ shape: AttentionShape, size: Float, mask: [Int32]? = nil) {
     var numbers = Numbers(seed: UInt64(shape.keys))
     let q = numbers.floats(shape.batch * shape.queries * shape.heads * shape.headSize, size: size)
     let keySize = shape.keys * shape.keyValueHeads * shape.headSize
@@ -58,19 +78,22 @@ extension Kernels {
     let room = 11
     let cachedKeys = spaced(k, length: keySize, room: room)
     let cachedValues = spaced(v, length: valueSize, room: room)
-    let expected = Reference.attention(q: q, k: k, v: v, shape: shape)
+    let expected = Reference.attention(q: q, k: k, v: v, shape: shape, mask: mask)
     sweep { workers in
       filled(expected.count, with: 7) { out in
-        attention(
-          q: q,
-          k: cachedKeys,
-          v: cachedValues,
-          shape: shape,
-          keyBatchStride: keySize + room,
-          valueBatchStride: valueSize + room,
-          out: out,
-          on: workers
-        )
+        (mask ?? []).withUnsafeBufferPointer { numbers in
+          attention(
+            q: q,
+            k: cachedKeys,
+            v: cachedValues,
+            shape: shape,
+            keyBatchStride: keySize + room,
+            valueBatchStride: valueSize + room,
+            mask: mask == nil ? nil : numbers.baseAddress,
+            out: out,
+            on: workers
+          )
+        }
       }
     } check: { level, found in
       expectClose(found, expected, tolerance: size > 10 ? 1e-3 : 3e-6, "\(level) \(shape)")

@@ -167,6 +167,66 @@ extension Kernels {
     }
   }
 
+  @Test(arguments: [(1, 1), (3, 7), (2, 16), (130, 576), (9, 1000)])
+  func layerNormalization(rows: Int, features: Int) {
+    var numbers = Numbers(seed: 15)
+    // Far from zero: the mean must be taken away before anything is squared.
+    let x = numbers.floats(rows * features, size: 3).map { $0 + 100 }
+    let (weight, bias) = (numbers.floats(features), numbers.floats(features))
+    sweep { workers in
+      filled(x.count, with: Float(7)) { out in
+        out.update(from: x, count: x.count)
+        layerNorm(
+          x: out,
+          rows: rows,
+          features: features,
+          weight: weight,
+          bias: bias,
+          epsilon: 1e-5,
+          out: out,
+          on: workers
+        )
+      }
+    } check: { level, found in
+      let expected = Reference.layerNorm(
+        x: x,
+        rows: rows,
+        features: features,
+        weight: weight,
+        bias: bias,
+        epsilon: 1e-5
+      )
+      // Floats of 100 are known to 4e-6, the deviations that are divided by to 1e-6 of that.
+      expectClose(found, expected, tolerance: 2e-5, "\(level)")
+    }
+  }
+
+  @Test(arguments: ActivationKind.allCases, [1, 15, 17, 70_001])
+  func activations(kind: ActivationKind, count: Int) {
+    var numbers = Numbers(seed: 17)
+    for size in [Float(0.01), 4, 30] {
+      var x = numbers.floats(count, size: size)
+      x[0] = 0
+      sweep { workers in
+        filled(count, with: Float(7)) { activate(kind, x: x, count: count, out: $0, on: workers) }
+      } check: { level, found in
+        let expected = Reference.activate(kind, x: x)
+        expectClose(found, expected, tolerance: size < 1 ? 1e-5 : 1e-6, "\(level) \(kind)")
+      }
+    }
+    let extremes: [Float] = [.infinity, -1000, 1000, .nan]
+    sweep { workers in
+      filled(4, with: Float(7)) { activate(kind, x: extremes, count: 4, out: $0, on: workers) }
+        .map(\.bitPattern)
+    } check: { level, found in
+      let found = found.map { Float(bitPattern: $0) }
+      #expect(found[0] == (kind == .tanh ? 1 : .infinity), "\(level) \(kind)")
+      #expect(found[1] == (kind == .tanh ? -1 : 0), "\(level) \(kind)")
+      #expect(found[2] == (kind == .tanh ? 1 : 1000), "\(level) \(kind)")
+      #expect(found[3].isNaN, "\(level) \(kind)")
+    }
+  }
+
   @Test(arguments: [1, 15, 16, 17, 70_001])
   func elementwise(count: Int) {
     var numbers = Numbers(seed: 7)

@@ -107,6 +107,8 @@ typedef struct karat_attention {
   bool causal;
   /// A query at position p sees keys above p - window; 0: all.
   size_t window;
+  /// 0 for each key that no query sees [keys], or null.
+  const int32_t *_Nullable mask;
 } karat_attention;
 
 /// How a router of experts chooses.
@@ -124,6 +126,18 @@ typedef struct karat_routing {
   /// What weights are multiplied by in the end.
   float scale;
 } karat_routing;
+
+/// What an activation does to a number.
+typedef enum karat_activation {
+  /// x times the probability that a normal number is below it.
+  KARAT_GELU,
+  /// The same by a tangent: x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+  KARAT_GELU_TANH,
+  KARAT_RELU,
+  /// x / (1 + e^-x).
+  KARAT_SILU,
+  KARAT_TANH,
+} karat_activation;
 
 /// What one pass over two rows of logits finds.
 typedef struct karat_logit_comparison {
@@ -153,12 +167,17 @@ typedef struct karat_kernels {
   // Rows of floats.
   void (*rms_norm)(
     const float *x, size_t rows, size_t features, const float *weight, float epsilon, float *out);
+  /// (x - mean) / sqrt(variance + epsilon) * weight + bias.
+  void (*layer_norm)(
+    const float *x, size_t rows, size_t features, const float *weight, const float *bias,
+    float epsilon, float *out);
   /// x, out [positions, heads, head_size]; cosines, sines [positions, pairs]. out may be x.
   void (*rope)(
     const karat_rotation *rotation, const float *x, size_t positions, const float *cosines,
     const float *sines, float *out);
   void (*swiglu)(const float *gate, const float *up, size_t count, float *out);
   void (*add)(const float *a, const float *b, size_t count, float *out);
+  void (*activate)(karat_activation activation, const float *x, size_t count, float *out);
   /// e^x, relative error below 2e-7.
   void (*exponential)(const float *x, size_t count, float *out);
 

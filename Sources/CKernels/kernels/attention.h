@@ -110,6 +110,9 @@ static void attention_tile(
       size_t to = seen.last > block ? seen.last - block : 0;
       if (to > KARAT_KEY_BLOCK) to = KARAT_KEY_BLOCK;
       float *row_scores = scores + row * KARAT_KEY_BLOCK;
+      if (attention->mask)
+        for (size_t key = from; key < to; key++)
+          if (!attention->mask[block + key]) row_scores[key] = -INFINITY;
       if (from >= to)
         memset(row_scores, 0, KARAT_KEY_BLOCK * sizeof *row_scores);
       else
@@ -124,8 +127,7 @@ static void attention_tile(
 
   for (size_t row = 0; row < rows; row++) {
     size_t query = first + row / group, head = row % group;
-    key_range seen = visible_keys(attention, query);
-    float factor = seen.first < seen.last ? 1 / weight_sums[row] : 0;
+    float factor = weight_sums[row] != 0 ? 1 / weight_sums[row] : 0;
     float *target = out + (query * attention->heads + head) * attention->value_size;
     for (size_t i = 0; i < attention->value_size; i++)
       target[i] = sums[row * value_size + i] * factor;
@@ -162,6 +164,7 @@ static void attention_row(
     for (size_t key = 0; key < count; key++) {
       float score =
           dot(source, keys + (seen.first + key) * key_stride, head_size) * attention->scale;
+      if (attention->mask && !attention->mask[seen.first + key]) score = -INFINITY;
       scratch[key] = score;
       greatest = score > greatest ? score : greatest;
     }
@@ -176,7 +179,7 @@ static void attention_row(
       else store_first(scratch + key, rest, weight);
       total_weight += weight;
     }
-    float factor = 1 / sum_lanes(total_weight);
+    float sum = sum_lanes(total_weight), factor = sum != 0 ? 1 / sum : 0;
     for (size_t key = 0; key < count; key++) {
       float weight = scratch[key] * factor;
       const float *value = values + (seen.first + key) * value_stride;

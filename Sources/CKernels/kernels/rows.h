@@ -1,4 +1,4 @@
-// Operations on rows of floats: normalization, rotary positions, SwiGLU, sums, the linear map of a
+// Operations on rows of floats: normalizations, rotary positions, SwiGLU, sums, the linear map of a
 // few rows.
 
 #pragma once
@@ -23,6 +23,27 @@ static void rms_norm(
     for (i = 0; i + LANES <= features; i += LANES)
       store(out + i, load(x + i) * factor * load(weight + i));
     for (; i < features; i++) out[i] = x[i] * factor * weight[i];
+  }
+}
+
+static void layer_norm(
+    const float *x, size_t rows, size_t features, const float *weight, const float *bias,
+    float epsilon, float *out) {
+  for (size_t row = 0; row < rows; row++, x += features, out += features) {
+    floats sum = splat(0);
+    size_t i = 0;
+    for (; i < features; i += LANES)
+      sum += i + LANES <= features ? load(x + i) : load_first(x + i, features - i, 0);
+    float mean = sum_lanes(sum) / (float)features;
+    floats squares = splat(0);
+    for (i = 0; i < features; i += LANES) {
+      floats a = i + LANES <= features ? load(x + i) : load_first(x + i, features - i, mean);
+      squares += (a - mean) * (a - mean);
+    }
+    float factor = 1.0f / sqrtf(sum_lanes(squares) / (float)features + epsilon);
+    for (i = 0; i + LANES <= features; i += LANES)
+      store(out + i, (load(x + i) - mean) * factor * load(weight + i) + load(bias + i));
+    for (; i < features; i++) out[i] = (x[i] - mean) * factor * weight[i] + bias[i];
   }
 }
 

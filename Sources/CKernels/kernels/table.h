@@ -2,6 +2,7 @@
 // the compiler's target, KARAT_TABLE and KARAT_LEVEL, and has included its integer product and its
 // checksum.
 
+#include "activations.h"
 #include "attention.h"
 #include "block_encoding.h"
 #include "blocks_codebook.h"
@@ -18,9 +19,11 @@
 const karat_kernels KARAT_TABLE = {
   .instruction_set = KARAT_LEVEL,
   .rms_norm = rms_norm,
+  .layer_norm = layer_norm,
   .rope = rope,
   .swiglu = swiglu,
   .add = add,
+  .activate = activate,
   .exponential = exponential,
   .route = route,
   .weighted_sum = weighted_sum,

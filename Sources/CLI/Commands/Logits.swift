@@ -4,8 +4,11 @@ import Karat
 struct LogitsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "logits",
-    abstract: "Write a model's logits, for comparison with other implementations.",
-    discussion: "The file holds input_ids I64 [1, tokens] and logits F32 [1, tokens, vocabulary]."
+    abstract: "Write a model's outputs, for comparison with other implementations.",
+    discussion:
+      "The file holds input_ids I64 [1, tokens] and logits F32 [1, tokens, vocabulary]; of an encoder "
+      + "last_hidden_state F32 [1, tokens, hidden], sentence_embedding and, where it has one, "
+      + "pooler_output F32 [1, hidden]."
   )
 
   @Argument(help: "The model.")
@@ -40,12 +43,10 @@ struct LogitsCommand: ParsableCommand {
     } else {
       tokens = try loaded.tokenizer().encode(text ?? "", addSpecialTokens: true)
     }
-    let logits = try Executor(loaded.model, threads: resources.threads).logits(tokens)
-    let ids = Tensor(.i64, [1, tokens.count], copying: tokens.map(Int64.init))
-    try SafetensorsWriter(replacing: force).write(
-      MemorySource(["input_ids": ids, "logits": logits]),
-      to: output
-    )
+    let executor = Executor(loaded.model, threads: resources.threads)
+    var outputs = try executor.outputs(of: tokens)
+    outputs["input_ids"] = Tensor(.i64, [1, tokens.count], copying: tokens.map(Int64.init))
+    try SafetensorsWriter(replacing: force).write(MemorySource(outputs), to: output)
     Terminal.standard.message("Wrote \(output).")
   }
 

@@ -6,7 +6,8 @@ struct VerifyCommand: ParsableCommand {
     commandName: "verify",
     abstract: "Measure what a changed model lost against the one it came from.",
     discussion:
-      "Both models run side by side over the same windows of text. The exit code tells the "
+      "Both models run side by side over the same windows of text; encoders over its lines, or over "
+      + "pairs in a .tsv file: a score and two texts, parted by tabs. The exit code tells the "
       + "verdict: 0 pass, 1 fail, 3 undecided."
   )
 
@@ -16,10 +17,13 @@ struct VerifyCommand: ParsableCommand {
   @Argument(help: "The model that is judged.")
   var candidate: String
 
-  @Option(help: "A text that neither model was calibrated on.")
+  @Option(help: "A text that neither model was calibrated on; for encoders, or pairs as .tsv.")
   var data: String
 
-  @Option(help: "The most that the perplexity may rise; 0.8% unless told otherwise.")
+  @Option(
+    help:
+      "The most that the perplexity may rise, or the correlation fall; 0.8% unless told otherwise."
+  )
   var maxDrop: Percentage?
 
   @Option(help: "Write the findings as JSON; - for standard output.")
@@ -35,18 +39,10 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     let terminal = Terminal.standard
     let models = (try LoadedModel.open(reference), try LoadedModel.open(candidate))
-    let text = try TextFile(data).text
-    let tokens = try models.0.tokenizer().encode(text, addSpecialTokens: false)
-    let cut = try TokenWindows(
-      measuring: tokens,
-      length: windows.window,
-      limit: windows.windows,
-      name: data
-    )
-    if let limit = models.0.maximumLength, windows.window > limit {
-      terminal.message(
-        "Note: windows of \(windows.window) tokens are longer than the \(limit) that the model was "
-          + "made for."
+    guard models.0.isEncoder == models.1.isEncoder else {
+      throw DatasetError(
+        "one of \(reference) and \(candidate) is an encoder and the other a decoder; two of a kind can "
+          + "be compared."
       )
     }
     // The two models run side by side.
@@ -55,17 +51,15 @@ struct VerifyCommand: ParsableCommand {
       maximumDrop: maxDrop?.fraction ?? Verifier.defaultMaximumDrop,
       progress: terminal.progress
     )
-    let findings = try verifier.compare(
-      Verifier.Subject(
-        Executor(models.0.model, threads: resources.threads, memory: half),
-        byteCount: models.0.byteCount
-      ),
-      Verifier.Subject(
-        Executor(models.1.model, threads: resources.threads, memory: half),
-        byteCount: models.1.byteCount
-      ),
-      windows: cut.windows
-    )
+    let subjects = (subject(models.0, half), subject(models.1, half))
+    let findings: any VerificationReport
+    if models.0.isEncoder {
+      let texts = try models.0.embeddingTexts(of: data)
+      findings = try verifier.compareEmbeddings(subjects.0, subjects.1, texts)
+    } else {
+      let cut = try cut(for: models.0)
+      findings = try verifier.compare(subjects.0, subjects.1, windows: cut.windows)
+    }
     if let json, json != "-" {
       var file = try AtomicFile(json, replacing: force)
       try file.write([UInt8]((findings.json.text + "\n").utf8))
@@ -73,5 +67,30 @@ struct VerifyCommand: ParsableCommand {
     }
     terminal.result(json == "-" ? findings.json.text : findings.table)
     try findings.verdict.end()
+  }
+
+  private func subject(_ model: LoadedModel, _ memory: MemoryBudget) -> Verifier.Subject {
+    Verifier.Subject(
+      Executor(model.model, threads: resources.threads, memory: memory),
+      byteCount: model.byteCount
+    )
+  }
+
+  /// The windows that a decoder is scored on.
+  private func cut(for model: LoadedModel) throws -> TokenWindows {
+    let text = try TextFile(data).text
+    let tokens = try model.tokenizer().encode(text, addSpecialTokens: false)
+    if let limit = model.maximumLength, windows.window > limit {
+      Terminal.standard.message(
+        "Note: windows of \(windows.window) tokens are longer than the \(limit) that the model was "
+          + "made for."
+      )
+    }
+    return try TokenWindows(
+      measuring: tokens,
+      length: windows.window,
+      limit: windows.windows,
+      name: data
+    )
   }
 }

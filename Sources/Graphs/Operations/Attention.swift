@@ -5,7 +5,8 @@ import KaratTensors
 /// (Vaswani et al., 2017), with grouped key and value heads (Ainslie et al., 2023).
 ///
 /// q F32[batch, length, heads · headSize], k and v F32[batch, length, keyValueHeads · headSize]
-/// give F32[batch, length, heads · headSize]. Memory is linear in the length.
+/// give F32[batch, length, heads · headSize]. A mask I32[batch, length] may follow: no token sees one
+/// whose number is 0. Memory is linear in the length.
 public struct Attention: Operation {
   /// How many query heads there are.
   public let heads: Int
@@ -33,8 +34,10 @@ public struct Attention: Operation {
   }
 
   package func resultTypes(of inputs: [ValueType]) throws(GraphError) -> [ValueType] {
-    guard inputs.count == 3, inputs.allSatisfy({ $0.dtype == .f32 && $0.extents.count == 3 }),
-      inputs.allSatisfy({ $0.extents.dropLast() == inputs[0].extents.dropLast() }),
+    guard [3, 4].contains(inputs.count),
+      inputs.prefix(3).allSatisfy({ $0.dtype == .f32 && $0.extents.count == 3 }),
+      inputs.prefix(3).allSatisfy({ $0.extents.dropLast() == inputs[0].extents.dropLast() }),
+      inputs.count == 3 || inputs[3] == ValueType(.i32, Array(inputs[0].extents.dropLast())),
       heads > 0, keyValueHeads > 0, heads % keyValueHeads == 0,
       let queries = inputs[0].features, let keys = inputs[1].features,
       let values = inputs[2].features, queries % heads == 0, keys % keyValueHeads == 0,
@@ -52,7 +55,9 @@ public struct Attention: Operation {
     let (batch, length) = (run.binding.batch, run.binding.length)
     var keys = (address: k.floats, stride: length * k.features)
     var values = (address: v.floats, stride: length * v.features)
+    let mask = run.inputs.count == 4 ? run.inputs[3].ids : nil
     if let cache = run.cache {
+      precondition(mask == nil, "tokens in a cache have no mask")
       let layer = cache.layer(run.place, keySize: k.features, valueSize: v.features)
       layer.append(k, v, length: length, start: run.binding.start)
       keys = (layer.keys, layer.capacity * k.features)
@@ -76,6 +81,7 @@ public struct Attention: Operation {
       ),
       keyBatchStride: keys.stride,
       valueBatchStride: values.stride,
+      mask: mask,
       out: run.outputs[0].mutableFloats,
       on: run.workers
     )

@@ -99,6 +99,11 @@ package struct Scope {
   }
 }
 
+/// The rows of a table that ids name; `weight` [rows, features] at a place of the checkpoint.
+package func embedding(_ ids: Value, _ w: Scope, rows: Int, features: Int) -> Value {
+  ids.through(.embedding(Embedding()), w.parameter("weight", rows, features), at: w)
+}
+
 /// x · weightᵀ + bias with `weight` and, where asked for, `bias` at a place of the checkpoint.
 package func linear(
   _ x: Value,

@@ -56,7 +56,7 @@ package struct AttentionShape: Sendable, Hashable {
     return min(lower, upper)..<upper
   }
 
-  var kernelShape: karat_attention {
+  func kernelShape(mask: UnsafePointer<Int32>?) -> karat_attention {
     karat_attention(
       queries: queries,
       keys: keys,
@@ -66,7 +66,8 @@ package struct AttentionShape: Sendable, Hashable {
       value_size: valueHeadSize,
       scale: scale,
       causal: causal,
-      window: window ?? 0
+      window: window ?? 0,
+      mask: mask
     )
   }
 }
@@ -75,8 +76,9 @@ package struct AttentionShape: Sendable, Hashable {
 ///
 /// q is [batch, queries, heads, headSize], out [batch, queries, heads, valueHeadSize]; k and v hold
 /// [keys, keyValueHeads, headSize or valueHeadSize] for each sequence, `keyBatchStride` and
-/// `valueBatchStride` elements apart. A query that sees no key gives zeros. Memory is linear in the
-/// number of keys.
+/// `valueBatchStride` elements apart. A key whose number in `mask` [batch, keys] is 0 is seen by no
+/// query; nil hides none. A query that sees no key gives zeros. Memory is linear in the number of
+/// keys.
 package func attention(
   q: UnsafePointer<Float>,
   k: UnsafePointer<Float>,
@@ -84,6 +86,7 @@ package func attention(
   shape: AttentionShape,
   keyBatchStride: Int,
   valueBatchStride: Int,
+  mask: UnsafePointer<Int32>? = nil,
   out: UnsafeMutablePointer<Float>,
   on workers: Workers
 ) {
@@ -94,6 +97,7 @@ package func attention(
     shape: shape,
     keyBatchStride: keyBatchStride,
     valueBatchStride: valueBatchStride,
+    mask: mask,
     out: out
   )
   // Packing pays when enough rows of queries share a block of keys.
@@ -108,6 +112,7 @@ private struct AttentionCall {
   let q, k, v: UnsafePointer<Float>
   let shape: AttentionShape
   let keyBatchStride, valueBatchStride: Int
+  let mask: UnsafePointer<Int32>?
   let out: UnsafeMutablePointer<Float>
 
   /// Where one head of keys of one sequence, and the group of queries that sees it, begin.
@@ -127,6 +132,11 @@ private struct AttentionCall {
     )
   }
 
+  /// What the kernels need to know of one sequence.
+  func kernelShape(sequence: Int) -> karat_attention {
+    shape.kernelShape(mask: mask.map { $0 + sequence * shape.keys })
+  }
+
   /// One query of one group at a time, on keys and values as they lie.
   func runRows(on workers: Workers) {
     let rows = shape.batch * shape.keyValueHeads * shape.queries
@@ -140,7 +150,7 @@ private struct AttentionCall {
             sequence: group / shape.keyValueHeads,
             head: group % shape.keyValueHeads
           )
-          withUnsafePointer(to: shape.kernelShape) {
+          withUnsafePointer(to: kernelShape(sequence: group / shape.keyValueHeads)) {
             kernels.attention_row($0, at.q, query, at.k, at.v, at.out, scratch)
           }
         }
@@ -197,7 +207,7 @@ private struct AttentionCall {
           sequence: group / shape.keyValueHeads,
           head: group % shape.keyValueHeads
         )
-        withUnsafePointer(to: shape.kernelShape) { kernelShape in
+        withUnsafePointer(to: kernelShape(sequence: group / shape.keyValueHeads)) { kernelShape in
           withScratch(kernels.attention_scratch(kernelShape, queryBlock)) { scratch in
             kernels.attention_tile(
               kernelShape,

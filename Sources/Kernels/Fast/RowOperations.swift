@@ -18,6 +18,25 @@ package func rmsNorm(
   }
 }
 
+/// Normalizes rows to mean 0 and variance 1: out = (x − mean) / √(variance + epsilon) · weight + bias.
+///
+/// x and out are [rows, features], weight and bias are [features]. `out` may be `x`.
+package func layerNorm(
+  x: UnsafePointer<Float>,
+  rows: Int,
+  features: Int,
+  weight: UnsafePointer<Float>,
+  bias: UnsafePointer<Float>,
+  epsilon: Float,
+  out: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  workers.forEachRun(of: max(1, elementsPerTile / max(1, features)), in: rows) { run in
+    let first = run.lowerBound * features
+    kernels.layer_norm(x + first, run.count, features, weight, bias, epsilon, out + first)
+  }
+}
+
 /// Gates elements: out = gate / (1 + e^-gate) · up.
 ///
 /// `out` may be either input.

@@ -1,19 +1,23 @@
 import Foundation
 
 extension Reference {
-  /// softmax(scale · q · kᵀ, over the keys a query sees) · v, on contiguous keys and values.
+  /// softmax(scale · q · kᵀ, over the keys a query sees) · v, on contiguous keys and values; of
+  /// `mask` [batch, keys], 0 hides a key.
   package static func attention(
     q: [Float],
     k: [Float],
     v: [Float],
-    shape: AttentionShape
+    shape: AttentionShape,
+    mask: [Int32]? = nil
   ) -> [Float] {
     var out: [Float] = []
     for sequence in 0..<shape.batch {
       for query in 0..<shape.queries {
         for head in 0..<shape.heads {
           let queryRow = (sequence * shape.queries + query) * shape.heads + head
-          let visible = shape.visibleKeys(of: query)
+          let visible = shape.visibleKeys(of: query).filter { key in
+            mask.map { $0[sequence * shape.keys + key] != 0 } ?? true
+          }
           func keyRow(_ key: Int) -> Int {
             (sequence * shape.keys + key) * shape.keyValueHeads + head / shape.group
           }

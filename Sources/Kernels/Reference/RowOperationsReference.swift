@@ -21,6 +21,42 @@ extension Reference {
     return out
   }
 
+  /// (x − mean) / √(variance + epsilon) · weight + bias, for each row of x [rows, features].
+  package static func layerNorm(
+    x: [Float],
+    rows: Int,
+    features: Int,
+    weight: [Float],
+    bias: [Float],
+    epsilon: Float
+  ) -> [Float] {
+    (0..<rows).flatMap { row in
+      let numbers = x[row * features..<(row + 1) * features].map { Double($0) }
+      let mean = numbers.reduce(0, +) / Double(features)
+      let variance = numbers.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(features)
+      let factor = 1 / (variance + Double(epsilon)).squareRoot()
+      return (0..<features).map { i in
+        Float((numbers[i] - mean) * factor * Double(weight[i]) + Double(bias[i]))
+      }
+    }
+  }
+
+  /// An activation of each number.
+  package static func activate(_ kind: ActivationKind, x: [Float]) -> [Float] {
+    x.map { number in
+      let x = Double(number)
+      switch kind {
+      case .gelu: return Float(x * 0.5 * erfc(-x / 2.0.squareRoot()))
+      case .geluTanh:
+        let u = (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)
+        return Float(0.5 * x * (1 + tanh(u)))
+      case .relu: return Float(max(x, 0))
+      case .silu: return Float(x / (1 + exp(-x)))
+      case .tanh: return Float(tanh(x))
+      }
+    }
+  }
+
   /// Rotates pairs of x [batch, length, heads, headSize] by the angles of row `start + t` of cosines
   /// and sines [positions, pairs].
   package static func rope(
