@@ -4,8 +4,9 @@ import KaratGraphs
 import KaratTestSupport
 import Testing
 
-/// A graph with as many operations as DeepSeek-V3's: 58 blocks of 256 experts. Each step is linear
-/// in its size; a step that were not would take minutes.
+/// A graph with as many operations as DeepSeek-V3's: 58 blocks of 256 experts.
+///
+/// Each step is linear in its size; a step that were not would take minutes.
 @Suite struct LargeGraphs {
   private static let blocks = 58
   private static let experts = 256

@@ -8,6 +8,7 @@ extension ChunkedReader {
   /// It costs half of `ContentRoot.of` a reader, which digests what the reader has digested already.
   ///
   /// - Parameter progress: hears how many bytes of tensors are done, on any thread.
+  /// - Returns: the root.
   /// - Throws: `CheckpointError` for the first chunk that is damaged, or where its base is not there.
   public func verifiedRoot(
     progress: ProgressReporter = .silent

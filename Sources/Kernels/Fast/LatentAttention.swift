@@ -212,8 +212,10 @@ private struct LatentAttentionCall {
     }
   }
 
-  /// All heads attend to rows of latent and rotated key. Sums over whole rows serve as values, so
-  /// that keys and values are the same memory; their rotated part is left out in the end.
+  /// All heads attend to rows of latent and rotated key.
+  ///
+  /// Sums over whole rows serve as values, so that keys and values are the same memory; their rotated
+  /// part is left out in the end.
   func runAbsorbed(on workers: Workers) {
     let (heads, size) = (shape.heads, shape.rowSize)
     withScratch(2 * shape.queries * heads * size) { queries in
