@@ -18,14 +18,15 @@ struct GGUFModelDescription {
   /// The divisors of Llama 3's rotation as GGUF's tensor, or nil where there are none.
   let ropeDivisors: Tensor?
   private let linearFactor: Float?
+  /// YaRN's factor and the tokens of the original context.
+  private var yarn: (factor: Float, originalLength: UInt32)?
 
   init(_ config: Config) throws(ConfigError) {
     architecture = try Self.architecture(config)
     try config.refuse("hidden_act", unless: "silu", "swish")
     try config.refuse("partial_rotary_factor", unless: 1, 1.0)
-    if try config.flag("use_sliding_window", default: true) {
-      try config.refuse("sliding_window")
-    }
+    let contextLength = try config.size("max_position_embeddings", default: 2048)
+    try Self.refuseWindow(config, shorterThan: contextLength, architecture)
     try config.refuse(
       "attn_logit_softcapping",
       "final_logit_softcapping",
@@ -47,7 +48,7 @@ struct GGUFModelDescription {
     isHeadTied = try config.flag("tie_word_embeddings", default: false)
     parameters = GGUFHyperparameters(
       blockCount: blockCount,
-      contextLength: try config.size("max_position_embeddings", default: 2048),
+      contextLength: contextLength,
       hiddenSize: hidden,
       intermediateSize: try config.size("intermediate_size"),
       headCount: heads,
@@ -78,10 +79,16 @@ struct GGUFModelDescription {
       self.llama3 = llama3
       ropeDivisors = Tensor(divisors.map(Float.init))
       linearFactor = nil
+    case .yarn(factor: let factor, fast: 32, slow: 1, originalLength: let length, isTruncated: true)
+    where rotation.amplitude == Float(RotationFrequencies.yarnAmplitude(factor: factor))
+      && UInt32(exactly: length) != nil:
+      (llama3, ropeDivisors, linearFactor) = (nil, nil, nil)
+      yarn = (factor, UInt32(length))
     case .yarn:
       throw ConfigError(
         file: config.file,
-        "the rotary scaling 'yarn' is not written as GGUF.",
+        "the rotary scaling 'yarn' is written as GGUF with the method's own bounds, 32 and 1, and the "
+          + "amplitude that follows from the factor; this config has others.",
         isUnsupported: true
       )
     }
@@ -97,7 +104,35 @@ struct GGUFModelDescription {
       values.append(("\(name).rope.scaling.type", .string("linear")))
       values.append(("\(name).rope.scaling.factor", .float32(linearFactor)))
     }
+    if let yarn {
+      values.append(("\(name).rope.scaling.type", .string("yarn")))
+      values.append(("\(name).rope.scaling.factor", .float32(yarn.factor)))
+      values.append(
+        ("\(name).rope.scaling.original_context_length", .uint32(yarn.originalLength))
+      )
+    }
     return values
+  }
+
+  /// Refuses windows that fill up within the context: readers of these families see all tokens.
+  private static func refuseWindow(
+    _ config: Config,
+    shorterThan contextLength: Int,
+    _ architecture: GGUFArchitecture
+  ) throws(ConfigError) {
+    guard try config.flag("use_sliding_window", default: true) else { return }
+    let window = try config.size(
+      "sliding_window",
+      default: contextLength,
+      whereAbsent: architecture.className == "MistralForCausalLM" ? 4096 : contextLength
+    )
+    guard window < contextLength else { return }
+    throw ConfigError(
+      file: config.file,
+      "layers see \(window) tokens ('sliding_window') of \(contextLength); programs that read GGUF see "
+        + "all of this family's, so they would compute something else.",
+      isUnsupported: true
+    )
   }
 
   private static func architecture(_ config: Config) throws(ConfigError) -> GGUFArchitecture {

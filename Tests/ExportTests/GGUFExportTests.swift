@@ -64,6 +64,50 @@ import Testing
     }
   }
 
+  /// Mistral is written as Llama where its window is never full, and YaRN with its own bounds.
+  @Test func formsThatGGUFKnowsComputeTheSame() throws {
+    try inTemporaryFolder { folder in
+      var mistral = try EditedModel("mistral-tiny")
+      let context = try #require(mistral.config["max_position_embeddings"])
+      for (name, window) in [("none", JSONValue.null), ("whole", context)] {
+        mistral.config["sliding_window"] = window
+        try mistral.write(to: "\(folder)/\(name)")
+      }
+      try EditedModel("architectures/llama-yarn").write(to: "\(folder)/yarn")
+      for name in ["none", "whole", "yarn"] {
+        try export("\(folder)/\(name)", to: "\(folder)/\(name).gguf")
+        let (before, after) = try (
+          LoadedModel.open("\(folder)/\(name)"), LoadedModel.open("\(folder)/\(name).gguf")
+        )
+        let tokens = (0..<40).map { Int32($0 * 7 % 61) }
+        let expected = try Executor(before.model).logits(tokens)
+        #expect(try Executor(after.model).logits(tokens).isIdentical(to: expected), "\(name)")
+      }
+    }
+  }
+
+  @Test func formsThatGGUFDoesNotKnowAreRefused() throws {
+    try inTemporaryFolder { folder in
+      var absent = try EditedModel("mistral-tiny")
+      absent.config["sliding_window"] = nil
+      absent.config["max_position_embeddings"] = 32768
+      try absent.write(to: "\(folder)/absent")
+      let tail =
+        "programs that read GGUF see all of this family's, so they would compute something else."
+      for (path, text) in [
+        (fixture("mistral-tiny"), "layers see 16 tokens ('sliding_window') of 512; \(tail)"),
+        ("\(folder)/absent", "layers see 4096 tokens ('sliding_window') of 32768; \(tail)"),
+        (
+          fixture("architectures/llama-yarn-factor"),
+          "the rotary scaling 'yarn' is written as GGUF with the method's own bounds, 32 and 1, and the amplitude that follows from the factor; this config has others."
+        ),
+      ] {
+        let refusal = message { try export(path, to: "\(folder)/m.gguf") }
+        #expect(refusal == "\(path)/config.json: \(text)")
+      }
+    }
+  }
+
   @Test func matricesAreOfTheTypeThatWasAskedFor() throws {
     try inTemporaryFolder { folder in
       let model = try SafetensorsReader(fixture("llama-tiny/model.safetensors"))
@@ -220,7 +264,7 @@ import Testing
     }
     try expectRefusal(
       "m/config.json: the architecture 'BertModel' is not written as GGUF. Supported:"
-        + " LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM."
+        + " LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM."
     ) { $0.config["architectures"] = ["BertModel"] }
     try expectRefusal(
       "m, 'model.layers.1.self_attn.q_proj.weight': it holds numbers beyond the largest of F16, which"

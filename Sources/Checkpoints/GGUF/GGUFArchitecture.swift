@@ -17,11 +17,18 @@ package struct GGUFArchitecture: Sendable {
   var constants: JSONObject = [:]
 
   /// All families that are read and written.
-  package static let all: [GGUFArchitecture] = [llama, qwen2, qwen3]
+  package static let all: [GGUFArchitecture] = [llama, mistral, qwen2, qwen3]
 
   private static let llama = GGUFArchitecture(
     name: "llama",
     className: "LlamaForCausalLM",
+    hasPairedRows: true
+  )
+
+  /// Written as Llama, which it is where no window of tokens is ever full; read as such.
+  private static let mistral = GGUFArchitecture(
+    name: "llama",
+    className: "MistralForCausalLM",
     hasPairedRows: true
   )
 

@@ -60,15 +60,50 @@ extension GGUFModelSource {
     let type = file.metadata["\(prefix).type"]?.string ?? "none"
     let factor = file.metadata["\(prefix).factor"]?.double.map(Float.init) ?? 1
     guard type != "none", factor != 1 else { return .null }
+    if type == "yarn" { return try yarnScaling(of: file, prefix) }
     guard type == "linear", factor.isFinite, factor > 0, let number = JSONNumber(factor) else {
       throw CheckpointError(
         .unsupported,
         file: file.path,
-        "'\(prefix).type' is \(TensorName(type).quoted) with factor \(factor); none and linear with a"
-          + " positive factor are read."
+        "'\(prefix).type' is \(TensorName(type).quoted) with factor \(factor); none, and linear and"
+          + " yarn with a positive factor, are read."
       )
     }
     return ["rope_type": "linear", "factor": .number(number)]
+  }
+
+  /// YaRN with its own bounds; files that carry others are refused.
+  private static func yarnScaling(
+    of file: GGUFReader,
+    _ prefix: String
+  ) throws(CheckpointError) -> JSONValue {
+    let own: [(String, Double)] = [
+      ("attn_factor", 1), ("yarn_attn_factor", 1), ("yarn_ext_factor", 1), ("yarn_beta_fast", 32),
+      ("yarn_beta_slow", 1), ("yarn_log_multiplier", 0),
+    ]
+    for (key, value) in own {
+      guard let found = file.metadata["\(prefix).\(key)"], found.double != value else { continue }
+      throw CheckpointError(
+        .unsupported,
+        file: file.path,
+        "'\(prefix).\(key)' is \(found.summary); YaRN is read with its own \(value)."
+      )
+    }
+    guard let factor = file.metadata["\(prefix).factor"]?.double, factor.isFinite, factor > 0,
+      let number = JSONNumber(Float(factor)),
+      let length = file.metadata["\(prefix).original_context_length"]?.int, length > 0
+    else {
+      throw CheckpointError(
+        .malformed,
+        file: file.path,
+        "'\(prefix).factor' and '\(prefix).original_context_length' do not both hold positive numbers,"
+          + " which YaRN needs."
+      )
+    }
+    return [
+      "rope_type": "yarn", "factor": .number(number),
+      "original_max_position_embeddings": .number(JSONNumber(length)),
+    ]
   }
 
   /// Finds the hyper-parameters of Llama 3's rotation that give a file's `rope_freqs.weight`.
