@@ -9,8 +9,9 @@ The two add floats in another order, which turns some activations over a roundin
 layer is quantized, each such turn causes others in the layers above, and what comes out differs by
 chance from one right computation to the next. How much is measured, not assumed: verify_w8a8.py
 computes the candidate with floats of 32 and of 64 bits, and gives the standard error of the mean
-difference of their losses. Where three of these are more than 0.1%, they are what the candidate's
-perplexity may differ by. With --max-ratio the independent ratio of perplexities is asserted too.
+difference of their losses, and of their divergences. Where three of these are more than 0.1%, or 2% of
+the divergence, they are what the two may differ by. With --max-ratio the independent ratio of
+perplexities is asserted too.
 """
 
 import argparse
@@ -37,12 +38,15 @@ def field(measurement: dict, path: tuple[str, ...]) -> float:
 
 def allowances(independent: dict) -> dict:
     """What each figure may differ by, relative."""
-    chance = STANDARD_ERRORS * field(independent, ("rounding_noise", "stderr"))
-    quantized = (("perplexity", "candidate"), ("perplexity", "ratio"))
-    return {
-        path: max(tolerance, chance) if path in quantized else tolerance
-        for path, tolerance in TOLERANCES.items()
+    loss, divergence = (
+        STANDARD_ERRORS * field(independent, ("rounding_noise", name, "stderr")) for name in ("loss", "kld")
+    )
+    chance = {  # a difference of mean losses is a relative one of perplexities
+        ("perplexity", "candidate"): loss,
+        ("perplexity", "ratio"): loss,
+        ("kld", "mean"): divergence / field(independent, ("kld", "mean")),
     }
+    return {path: max(tolerance, chance.get(path, 0)) for path, tolerance in TOLERANCES.items()}
 
 
 def agree(independent: dict, karat: dict) -> bool:

@@ -60,16 +60,6 @@ def compare_rows(reference: Tensor, candidate: Tensor, targets: Tensor) -> list[
     return [torch.cat(column) for column in zip(*parts)]
 
 
-def losses(model: Llama, ids: Tensor) -> Tensor:
-    """The negative log-likelihood of each id [1, length] after the first."""
-    logits = model(ids)[0, :-1]
-    parts = []
-    for rows in torch.arange(len(logits)).split(ROWS_AT_ONCE):
-        log_q = torch.log_softmax(logits[rows].double(), dim=-1)
-        parts.append(-log_q.gather(1, ids[0, 1:][rows, None])[:, 0])
-    return torch.cat(parts)
-
-
 def rounding_noise(first: Tensor, second: Tensor) -> dict:
     """How far apart two right computations are: mean of the paired difference, its standard error."""
     difference = second - first
@@ -84,11 +74,12 @@ def measure(reference: Llama, candidate: Llama, precise: Llama, windows: list[li
     columns = []
     for number, window in enumerate(windows, 1):
         ids = torch.tensor([window])
-        logits = (model(ids)[0, :-1] for model in (reference, candidate))
-        columns.append([*compare_rows(*logits, ids[0, 1:]), losses(precise, ids)])
+        expected, found, precisely = (model(ids)[0, :-1] for model in (reference, candidate, precise))
+        _, *exact, _ = compare_rows(expected, precisely, ids[0, 1:])
+        columns.append([*compare_rows(expected, found, ids[0, 1:]), *exact])
         print(f"\r{number}/{len(windows)} windows", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    reference_loss, candidate_loss, divergence, same, precise_loss = (
+    reference_loss, candidate_loss, divergence, same, precise_loss, precise_divergence = (
         torch.cat(column) for column in zip(*columns)
     )
     quantiles = torch.quantile(divergence, torch.tensor([0.5, 0.9, 0.99, 0.999]).double()).tolist()
@@ -100,7 +91,10 @@ def measure(reference: Llama, candidate: Llama, precise: Llama, windows: list[li
             "candidate": perplexity[1],
             "ratio": perplexity[1] / perplexity[0],
         },
-        "rounding_noise": rounding_noise(candidate_loss, precise_loss),
+        "rounding_noise": {
+            "loss": rounding_noise(candidate_loss, precise_loss),
+            "kld": rounding_noise(divergence, precise_divergence),
+        },
         "kld": {
             "mean": divergence.mean().item(),
             "stderr": divergence.std().item() / math.sqrt(len(divergence)),
