@@ -41,9 +41,8 @@ package struct ChunkedForgery {
     {
       let offset = number(entry..<entry + 8)
       let stored = number(entry + 8..<entry + 12)
-      guard offset >= 64, offset < UInt64(index.lowerBound), offset % 64 == 0,
-        stored <= UInt64(index.lowerBound) - offset - 64 || stored == 0,
-        offset + 64 + stored <= UInt64(index.lowerBound)
+      let end = UInt64(index.lowerBound)
+      guard offset >= 64, offset % 64 == 0, offset <= end - 64, stored <= end - 64 - offset
       else { continue }
       let record = Int(offset)
       bytes.replaceSubrange(record + 8..<record + 64, with: bytes[entry + 8..<entry + 64])
