@@ -160,6 +160,40 @@ typedef struct karat_rotation {
   bool neighbours;
 } karat_rotation;
 
+/// A block of a product of matrices, c += a . b, and where its rows lie in memory.
+typedef struct karat_product_block {
+  /// [rows, inner], or [inner, rows] where it is taken transposed; its rows lie `a_stride` apart.
+  const float *a;
+  size_t a_stride;
+  bool a_is_transposed;
+  /// [inner, columns].
+  const float *b;
+  size_t b_stride;
+  /// [rows, columns].
+  float *c;
+  size_t c_stride;
+  size_t rows, inner, columns;
+} karat_product_block;
+
+/// One step of AdamW, as the factors that its formulas come down to.
+typedef struct karat_adamw {
+  /// What a gradient is multiplied by first, and what a parameter decays by: 1 - rate * decay.
+  float gradient_scale, keep;
+  /// Factors of the moments, and of the gradient in them.
+  float beta1, fresh1, beta2, fresh2;
+  /// rate / correction1, 1 / sqrt(correction2), and what is added to the root.
+  float step, root_scale, epsilon;
+} karat_adamw;
+
+/// One step of Lion.
+typedef struct karat_lion {
+  /// What a gradient is multiplied by first, and what a parameter decays by: 1 - rate * decay.
+  float gradient_scale, keep;
+  /// Factors of the moment in the direction and in the next moment, and of the gradient in them.
+  float beta1, fresh1, beta2, fresh2;
+  float rate;
+} karat_lion;
+
 /// The operations of one instruction set.
 typedef struct karat_kernels {
   karat_instruction_set instruction_set;
@@ -282,6 +316,42 @@ typedef struct karat_kernels {
   /// Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 only; false where elements or a scale are not finite in the
   /// block.
   bool (*encode_blocks)(const float *x, karat_block_type type, size_t count, void *out);
+
+  // Gradients add to their targets; a null target is left out.
+  /// c += a . b; `scratch` holds `product_scratch` floats.
+  void (*add_product)(const karat_product_block *block, float *scratch);
+  size_t (*product_scratch)(const karat_product_block *block);
+  /// x, gradient, to_x [rows, features]; to_weight, to_bias [features].
+  void (*rms_norm_gradient)(
+    const float *x, size_t rows, size_t features, const float *weight, float epsilon,
+    const float *gradient, float *_Nullable to_x, float *_Nullable to_weight);
+  void (*layer_norm_gradient)(
+    const float *x, size_t rows, size_t features, const float *weight, float epsilon,
+    const float *gradient, float *_Nullable to_x, float *_Nullable to_weight,
+    float *_Nullable to_bias);
+  void (*swiglu_gradient)(
+    const float *gate, const float *up, const float *gradient, size_t count,
+    float *_Nullable to_gate, float *_Nullable to_up);
+  void (*activation_gradient)(
+    karat_activation activation, const float *x, const float *gradient, size_t count, float *to_x);
+  /// gradient, to_x [positions, heads, head_size]; cosines, sines [positions, pairs].
+  void (*rope_gradient)(
+    const karat_rotation *rotation, const float *gradient, size_t positions, const float *cosines,
+    const float *sines, float *to_x);
+
+  // Optimizers: one pass, which leaves zeros in the gradient.
+  void (*adamw)(
+    const karat_adamw *step, float *parameter, float *gradient, float *first_moment,
+    float *second_moment, size_t count);
+  void (*lion)(
+    const karat_lion *step, float *parameter, float *gradient, float *moment, size_t count);
+  /// In double precision, squares as well.
+  double (*sum_of_squares)(const float *x, size_t count);
+
+  /// out = x * scale, rounded to a format as `from_float32` does it, over scale. Beyond the greatest
+  /// number, 8-bit formats stay there. F16, BF16, F8_E4M3 and F8_E5M2 only. out may be x.
+  void (*round_to_format)(
+    const float *x, karat_float_format format, size_t count, float scale, float *out);
 } karat_kernels;
 
 /// The best instruction set of this processor.

@@ -2,15 +2,21 @@
 // the compiler's target, KARAT_TABLE and KARAT_LEVEL, and has included its integer product and its
 // checksum.
 
+#include "activation_gradients.h"
 #include "activations.h"
 #include "attention.h"
 #include "block_encoding.h"
 #include "blocks_codebook.h"
 #include "casts.h"
+#include "emulation.h"
 #include "integer_product.h"
 #include "linear.h"
 #include "logits.h"
+#include "norm_gradients.h"
+#include "optimizers.h"
 #include "planes.h"
+#include "product_block.h"
+#include "rotation_gradient.h"
 #include "routing.h"
 #include "rows.h"
 #include "statistics.h"
@@ -58,4 +64,15 @@ const karat_kernels KARAT_TABLE = {
   .exclusive_or = exclusive_or,
   .decode_blocks = decode_blocks,
   .encode_blocks = encode_blocks,
+  .add_product = add_product,
+  .product_scratch = product_scratch,
+  .rms_norm_gradient = rms_norm_gradient,
+  .layer_norm_gradient = layer_norm_gradient,
+  .swiglu_gradient = swiglu_gradient,
+  .activation_gradient = activation_gradient,
+  .rope_gradient = rope_gradient,
+  .adamw = adamw,
+  .lion = lion,
+  .sum_of_squares = sum_of_squares,
+  .round_to_format = round_to_format,
 };

@@ -41,6 +41,17 @@ INLINE void store_first(float *p, size_t count, floats v) {
   for (size_t i = 0; i < count; i++) p[i] = lanes[i];
 }
 
+/// LANES elements of a row from element i on, zeros beyond its end.
+INLINE floats load_part(const float *row, size_t i, size_t count) {
+  return i + LANES <= count ? load(row + i) : load_first(row + i, count - i, 0);
+}
+
+/// Adds v to them.
+INLINE void add_part(float *row, size_t i, size_t count, floats v) {
+  if (i + LANES <= count) store(row + i, load(row + i) + v);
+  else store_first(row + i, count - i, load_first(row + i, count - i, 0) + v);
+}
+
 /// Minus zero is no operation for the compiler; plus zero is one, since it changes -0.
 INLINE floats splat(float x) { return x - (floats){0}; }
 

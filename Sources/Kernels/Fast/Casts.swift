@@ -12,7 +12,7 @@ package enum CastSource: CaseIterable, Sendable {
     }
   }
 
-  fileprivate var format: karat_float_format {
+  var format: karat_float_format {
     switch self {
     case .float16: KARAT_F16
     case .bfloat16: KARAT_BF16

@@ -52,10 +52,34 @@ package func rope(
   out: UnsafeMutablePointer<Float>,
   on workers: Workers
 ) {
+  forEachRunOfPositions(shape, start: start, on: workers) { rotation, run in
+    kernels.rope(
+      rotation,
+      x + run.offset,
+      run.positions,
+      cosines + run.angle,
+      sines + run.angle,
+      out + run.offset
+    )
+  }
+}
+
+/// Some positions of one sequence: where their elements and their angles begin, and their number.
+struct RotaryRun {
+  let offset, angle, positions: Int
+}
+
+/// Cuts sequences into runs of positions, each of about a tile of elements.
+func forEachRunOfPositions(
+  _ shape: RotaryShape,
+  start: Int,
+  on workers: Workers,
+  _ body: (UnsafePointer<karat_rotation>, RotaryRun) -> Void
+) {
   let width = shape.heads * shape.headSize
   let size = max(1, elementsPerTile / max(1, width))
   let runs = (shape.length + size - 1) / size
-  let kernelShape = karat_rotation(
+  let rotation = karat_rotation(
     heads: shape.heads,
     head_size: shape.headSize,
     first: shape.rotated.lowerBound,
@@ -64,17 +88,11 @@ package func rope(
   )
   workers.forEachTile(shape.batch * runs) { tile in
     let first = tile % runs * size
-    let offset = (tile / runs * shape.length + first) * width
-    let angle = (start + first) * (shape.rotated.count / 2)
-    withUnsafePointer(to: kernelShape) {
-      kernels.rope(
-        $0,
-        x + offset,
-        min(size, shape.length - first),
-        cosines + angle,
-        sines + angle,
-        out + offset
-      )
-    }
+    let run = RotaryRun(
+      offset: (tile / runs * shape.length + first) * width,
+      angle: (start + first) * (shape.rotated.count / 2),
+      positions: min(size, shape.length - first)
+    )
+    withUnsafePointer(to: rotation) { body($0, run) }
   }
 }
