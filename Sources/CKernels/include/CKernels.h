@@ -193,6 +193,35 @@ typedef struct karat_lion {
   float beta1, fresh1, beta2, fresh2;
   float rate;
 } karat_lion;
+/// How a student's distribution q is compared with its teacher's p.
+typedef enum karat_divergence {
+  /// Kullback-Leibler divergence of q from p: the sum of p log(p / q).
+  KARAT_FORWARD,
+  /// The sum of q log(q / p).
+  KARAT_REVERSE,
+  /// share KL(p | m) + (1 - share) KL(q | m) with m = share p + (1 - share) q.
+  KARAT_JENSEN_SHANNON,
+} karat_divergence;
+
+/// How a student learns from a teacher's logits.
+typedef struct karat_distillation {
+  karat_divergence divergence;
+  /// What the logits of both are divided by.
+  float temperature;
+  /// Share of the teacher in the mixture of Jensen and Shannon, between 0 and 1.
+  float teacher_share;
+} karat_distillation;
+
+/// What a row of logits loses.
+typedef struct karat_token_loss {
+  /// log of the sum of e^logit, and the divergence from the teacher, nats.
+  double log_sum_exp, divergence;
+} karat_token_loss;
+
+/// The gradients of a quantizer's scale and zero point.
+typedef struct karat_range_gradient {
+  double scale, zero_point;
+} karat_range_gradient;
 
 /// The operations of one instruction set.
 typedef struct karat_kernels {
@@ -352,6 +381,45 @@ typedef struct karat_kernels {
   /// number, 8-bit formats stay there. F16, BF16, F8_E4M3 and F8_E5M2 only. out may be x.
   void (*round_to_format)(
     const float *x, karat_float_format format, size_t count, float scale, float *out);
+  // Gradients of attention, routing, losses and rounding. All but those of logits add to `into`.
+  /// Scores [count, keys] of queries [first, first + count) of one head and keys from first_key on,
+  /// not yet scaled, become weights; 0 where a query does not see a key.
+  void (*attention_weights)(
+    const karat_attention *attention, size_t first, size_t count, size_t first_key, size_t keys,
+    float *scores);
+  /// gradient = factor * weights * (gradient - sum of weights * gradient), row by row.
+  void (*softmax_gradient)(
+    const float *weights, size_t rows, size_t columns, float factor, float *gradient);
+  /// gradient, indices [rows, chosen]; logits, into [rows, experts]; scratch holds 2 experts floats.
+  void (*route_gradient)(
+    const karat_routing *routing, const float *logits, const int32_t *indices,
+    const float *gradient, size_t rows, float *into, float *scratch);
+  /// The sum over rows of softmax(logits) . loads [experts]; scratch holds `experts` floats.
+  double (*balance_gradient)(
+    const float *logits, size_t rows, size_t experts, const float *loads, float factor,
+    float *_Nullable into, float *scratch);
+  /// The sum of the entropies of softmax(logits), nats; scratch holds 2 experts floats.
+  double (*entropy_gradient)(
+    const float *logits, size_t rows, size_t experts, float factor, float *_Nullable into,
+    float *scratch);
+  /// out = factor * e^(x - offset); out may be x.
+  void (*scaled_exponential)(
+    const float *x, size_t count, double offset, float factor, float *out);
+  /// logits [count] = label_factor * softmax(logits) + factor * the divergence's gradient.
+  karat_token_loss (*distil)(
+    const karat_distillation *distillation, float *logits, const float *teacher, size_t count,
+    float label_factor, float factor);
+  /// into += factor * (x - target); the sum of (x - target)^2.
+  double (*squared_error_gradient)(
+    const float *x, const float *target, size_t count, float factor, float *_Nullable into);
+  double (*dot_product)(const float *a, const float *b, size_t count);
+  void (*add_multiple)(const float *x, float factor, size_t count, float *into);
+  void (*add_multiples)(
+    const float *a, float a_factor, const float *b, float b_factor, size_t count, float *into);
+  /// Through code = round(x / scale) within [low, high]: into += gradient where not clipped.
+  karat_range_gradient (*quantize_gradient)(
+    const float *x, const float *gradient, size_t count, float scale, float low, float high,
+    bool clipped_only, float *_Nullable into);
 } karat_kernels;
 
 /// The best instruction set of this processor.

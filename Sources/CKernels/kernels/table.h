@@ -22,6 +22,12 @@
 #include "statistics.h"
 #include "tables.h"
 
+#include "attention_gradients.h"
+#include "quantization_gradients.h"
+#include "routing_gradients.h"
+#include "token_losses.h"
+#include "vector_losses.h"
+
 const karat_kernels KARAT_TABLE = {
   .instruction_set = KARAT_LEVEL,
   .rms_norm = rms_norm,
@@ -75,4 +81,16 @@ const karat_kernels KARAT_TABLE = {
   .lion = lion,
   .sum_of_squares = sum_of_squares,
   .round_to_format = round_to_format,
+  .attention_weights = attention_weights,
+  .softmax_gradient = softmax_gradient,
+  .route_gradient = route_gradient,
+  .balance_gradient = balance_gradient,
+  .entropy_gradient = entropy_gradient,
+  .scaled_exponential = scaled_exponential,
+  .distil = distil,
+  .squared_error_gradient = squared_error_gradient,
+  .dot_product = dot_product,
+  .add_multiple = add_multiple,
+  .add_multiples = add_multiples,
+  .quantize_gradient = quantize_gradient,
 };

@@ -47,6 +47,27 @@ package struct LatentAttentionShape: Sendable, Hashable {
     let expanded = keys * (queries * (querySize + valueSize) + weightRows * rank)
     return absorbed < expanded ? .absorbed : .expanded
   }
+
+  /// The same queries and keys as attention with plain keys and values.
+  func plain(
+    heads: Int,
+    keyValueHeads: Int,
+    headSize: Int,
+    valueHeadSize: Int
+  ) -> AttentionShape {
+    AttentionShape(
+      batch: 1,
+      queries: queries,
+      keys: keys,
+      heads: heads,
+      keyValueHeads: keyValueHeads,
+      headSize: headSize,
+      valueHeadSize: valueHeadSize,
+      scale: scale,
+      causal: true,
+      window: nil
+    )
+  }
 }
 
 /// How latent attention is computed; both forms give the same numbers up to rounding.
@@ -195,7 +216,7 @@ private struct LatentAttentionCall {
       q: queries,
       k: keys,
       v: values,
-      shape: plain(
+      shape: shape.plain(
         heads: count,
         keyValueHeads: count,
         headSize: shape.querySize,
@@ -244,7 +265,7 @@ private struct LatentAttentionCall {
         q: queries,
         k: rows,
         v: rows,
-        shape: plain(heads: heads, keyValueHeads: 1, headSize: size, valueHeadSize: size),
+        shape: shape.plain(heads: heads, keyValueHeads: 1, headSize: size, valueHeadSize: size),
         keyBatchStride: 0,
         valueBatchStride: 0,
         out: sums,
@@ -267,26 +288,6 @@ private struct LatentAttentionCall {
         )
       }
     }
-  }
-
-  private func plain(
-    heads: Int,
-    keyValueHeads: Int,
-    headSize: Int,
-    valueHeadSize: Int
-  ) -> AttentionShape {
-    AttentionShape(
-      batch: 1,
-      queries: shape.queries,
-      keys: shape.keys,
-      heads: heads,
-      keyValueHeads: keyValueHeads,
-      headSize: headSize,
-      valueHeadSize: valueHeadSize,
-      scale: shape.scale,
-      causal: true,
-      window: nil
-    )
   }
 }
 

@@ -59,6 +59,51 @@ package func gram(
   }
 }
 
+/// Adds a product of matrices: target [rows, columns] += a [rows, inner] · b [inner, columns].
+func addProduct(
+  _ a: BLAS.Factor,
+  _ b: BLAS.Factor,
+  rows: Int,
+  columns: Int,
+  inner: Int,
+  to target: UnsafeMutablePointer<Float>,
+  on workers: Workers
+) {
+  let width = columns
+  forEachBlock(rows: rows, columns: columns, on: workers) { rows, columns in
+    BLAS.multiply(
+      a.row(rows.lowerBound),
+      b.column(columns.lowerBound),
+      m: rows.count,
+      n: columns.count,
+      k: inner,
+      beta: 1,
+      into: target + rows.lowerBound * width + columns.lowerBound,
+      stride: width
+    )
+  }
+}
+
+extension BLAS.Factor {
+  /// The same from a row on, as the product takes it.
+  fileprivate func row(_ row: Int) -> BLAS.Factor {
+    BLAS.Factor(
+      pointer: pointer + (transposed ? row : row * stride),
+      stride: stride,
+      transposed: transposed
+    )
+  }
+
+  /// The same from a column on, as the product takes it.
+  fileprivate func column(_ column: Int) -> BLAS.Factor {
+    BLAS.Factor(
+      pointer: pointer + (transposed ? column * stride : column),
+      stride: stride,
+      transposed: transposed
+    )
+  }
+}
+
 /// Cuts a matrix into blocks that are large enough for BLAS to reach its speed and small enough
 /// to keep all threads busy to the end.
 private func forEachBlock(
