@@ -167,6 +167,13 @@ let package = Package(
         "KaratTestSupport",
       ]
     ),
+    tests(
+      "Training",
+      [
+        "KaratBytes", "KaratEngine", "KaratGraphs", "KaratKernels", "KaratModels", "KaratTensors",
+        "KaratTestSupport",
+      ]
+    ),
     tests("CLI", ["Karat", "KaratCLI", "KaratTestSupport"]),
     tests(
       "Export",

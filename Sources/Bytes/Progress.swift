@@ -12,6 +12,14 @@ public struct ProgressReporter: Sendable {
     public let total: Int
     /// What is counted, in the plural: `tensors`, `tokens`, `layers`.
     public let unit: String
+
+    /// States how far some work is.
+    public init(task: String, done: Int, total: Int, unit: String) {
+      self.task = task
+      self.done = done
+      self.total = total
+      self.unit = unit
+    }
   }
 
   private let receive: @Sendable (Step) -> Void

@@ -7,7 +7,7 @@ import Karat
 struct KaratCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "karat",
-    abstract: "Convert, quantize and verify model checkpoints.",
+    abstract: "Convert, quantize, train and verify model checkpoints.",
     discussion: """
       A checkpoint is a Hugging Face folder, a .safetensors file or a .gguf file. Results go to \
       standard output, progress and messages to standard error.
@@ -17,8 +17,8 @@ struct KaratCommand: ParsableCommand {
       """,
     version: ModelRecord.toolVersion,
     subcommands: [
-      InspectCommand.self, ConvertCommand.self, QuantizeCommand.self, VerifyCommand.self,
-      RunCommand.self, GenerateCommand.self, TokenizeCommand.self, LogitsCommand.self,
+      InspectCommand.self, ConvertCommand.self, QuantizeCommand.self, QATCommand.self,
+      VerifyCommand.self, RunCommand.self, GenerateCommand.self, TokenizeCommand.self, LogitsCommand.self,
       BenchCommand.self,
     ]
   )

@@ -17,6 +17,8 @@ struct RecipeJob {
   var windows = WindowOptions()
   var threads: Int?
   var memory = MemoryOptions()
+  /// The model that passes which train learn from, where it is another than the one they start from.
+  var teacher: String?
 
   /// The part of the calibration text that is held out where no other text is there to verify on.
   private static let heldOutFraction = 0.2
@@ -31,6 +33,10 @@ struct RecipeJob {
     pipeline.memory = memory.budget(terminal)
     pipeline.checksIgnored = isRecipeOwn
     pipeline.maximumDrop = maximumDrop ?? pipeline.maximumDrop
+    pipeline.teacher = try teacher.map { try LoadedModel.open($0).model }
+    let states = TrainingFolder(besides: output)
+    pipeline.archive = states
+    pipeline.onTraining = { terminal.show($0, $1, of: $2) }
     if text == nil, recipe.needsCalibrationText {
       throw DatasetError(
         "the recipe runs the model over text to calibrate, and no text was given. Give one: "
@@ -52,6 +58,7 @@ struct RecipeJob {
     }
     if outcome.isComplete {
       try write(outcome, loaded, text, tokenCount)
+      try states.remove()
       terminal.message("Wrote \(output).")
     } else {
       terminal.message("Nothing was written.")

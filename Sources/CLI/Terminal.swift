@@ -40,7 +40,19 @@ final class Terminal: Sendable {
     ProgressReporter { [self] step in show(step) }
   }
 
-  private func show(_ step: ProgressReporter.Step) {
+  /// Shows a step of training: loss, rate, speed, and the time that is left.
+  func show(_ task: String, _ metrics: TrainingMetrics, of steps: Int) {
+    let speed = Double(metrics.tokens) / max(metrics.seconds, 1e-9)
+    show(
+      ProgressReporter.Step(task: task, done: metrics.step, total: steps, unit: "steps"),
+      [
+        String(format: "loss %.4f", metrics.loss), String(format: "rate %.2e", metrics.rate),
+        String(format: "%.0f tokens/s", speed),
+      ] + (metrics.isSkipped ? ["skipped: a gradient overflowed"] : [])
+    )
+  }
+
+  private func show(_ step: ProgressReporter.Step, _ details: [String] = []) {
     let now = ContinuousClock.now
     let text: String? = state.withLock { state in
       if state.task != step.task || step.done == 0 {
@@ -52,7 +64,7 @@ final class Terminal: Sendable {
       let pause = isInteractive ? Duration.milliseconds(100) : .seconds(5)
       guard now - state.shown >= pause || isLast else { return nil }
       state.shown = now
-      let line = Self.line(step, elapsed: now - state.begun, isInteractive: isInteractive)
+      let line = Self.line(step, details, elapsed: now - state.begun, isInteractive: isInteractive)
       guard isInteractive else { return line + "\n" }
       state.isLineOpen = !isLast
       return "\r\u{1b}[K" + line + (isLast ? "\n" : "")
@@ -62,6 +74,7 @@ final class Terminal: Sendable {
 
   private static func line(
     _ step: ProgressReporter.Step,
+    _ details: [String],
     elapsed: Duration,
     isInteractive: Bool
   ) -> String {
@@ -69,7 +82,7 @@ final class Terminal: Sendable {
     let fraction = step.total > 0 ? Double(step.done) / Double(step.total) : 1
     var parts = [
       "\(step.task): \(progress(step))"
-    ]
+    ] + details
     if isInteractive {
       let filled = Int(fraction * 24)
       let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)

@@ -23,7 +23,8 @@ package struct Operand {
   package var mutableFloats: UnsafeMutablePointer<Float> { bound(to: Float.self, .f32) }
   package var codes: UnsafePointer<UInt8> { UnsafePointer(mutableCodes) }
   package var mutableCodes: UnsafeMutablePointer<UInt8> { bound(to: UInt8.self, .u8) }
-  package var signedCodes: UnsafePointer<Int8> { UnsafePointer(bound(to: Int8.self, .i8)) }
+  package var signedCodes: UnsafePointer<Int8> { UnsafePointer(mutableSignedCodes) }
+  package var mutableSignedCodes: UnsafeMutablePointer<Int8> { bound(to: Int8.self, .i8) }
   package var ids: UnsafePointer<Int32> { UnsafePointer(mutableIds) }
   package var mutableIds: UnsafeMutablePointer<Int32> { bound(to: Int32.self, .i32) }
 

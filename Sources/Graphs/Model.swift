@@ -6,6 +6,8 @@ public struct Model: Sendable {
   public var graph: Graph
   /// Where the parameters come from.
   public var source: any TensorSource
+  /// The weights before they were rounded to codes, where a pass rounded them.
+  public var unrounded: (any TensorSource)?
   /// What calibration found out about the activations, where it has run.
   public var calibration: Calibration?
 

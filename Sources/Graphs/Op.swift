@@ -1,4 +1,4 @@
-/// What one operation of a graph needs: a shape rule, an evaluation, and how it prints.
+/// What one operation of a graph needs: a shape rule, an evaluation, its gradient, and how it prints.
 ///
 /// Operations are coarse: a fused attention or a whole linear layer is one. Speed and gradients
 /// live inside them; graphs stay small enough to print and read.
@@ -28,6 +28,12 @@ package protocol Operation: Sendable, Hashable {
 
   /// Computes its results from its inputs.
   func evaluate(_ run: Evaluation)
+
+  /// What `differentiate` reads, or nil where no gradient passes through the operation.
+  var gradientReads: GradientReads? { get }
+
+  /// Adds to the gradients of its inputs what the gradients of its outputs make of them.
+  func differentiate(_ run: Differentiation)
 }
 
 extension Operation {
@@ -36,6 +42,10 @@ extension Operation {
   package var isTokenwise: Bool { false }
   package var linearMap: LinearMap? { nil }
   package func routedRows(_ inputs: [Operand]) -> Int? { nil }
+  package var gradientReads: GradientReads? { nil }
+  package func differentiate(_ run: Differentiation) {
+    preconditionFailure("no gradient passes through \(name)")
+  }
 }
 
 /// Which inputs of an operation are a linear layer's: weight [out, in] times an input, plus a bias.
@@ -96,6 +106,8 @@ public enum Op: Sendable, Hashable {
   case pooling(Pooling)
   /// Vectors scaled to length 1.
   case unitLength(UnitLength)
+  /// A weight to integer codes while it is trained.
+  case roundWeight(RoundWeight)
   /// Real numbers to integer codes.
   case quantize(Quantize)
   /// Integer codes to real numbers.
@@ -127,6 +139,7 @@ public enum Op: Sendable, Hashable {
     case .firstToken(let operation): operation
     case .pooling(let operation): operation
     case .unitLength(let operation): operation
+    case .roundWeight(let operation): operation
     case .quantize(let operation): operation
     case .dequantize(let operation): operation
     case .integerLinear(let operation): operation

@@ -96,7 +96,11 @@ extension Graph {
       guard case .dequantize(let activation) = x.op, activation.scheme.granularity != .channel,
         case .dequantize(let weights) = weight.op, weights.scheme.granularity == .channel
       else { return nil }
-      let op = IntegerLinear(activation: activation.scheme, hasBias: node.inputs.count == 3)
+      let op = IntegerLinear(
+        activation: activation.scheme,
+        weights: weights.scheme,
+        hasBias: node.inputs.count == 3
+      )
       let inputs = [x.inputs[0]] + weight.inputs + x.inputs.dropFirst() + node.inputs.dropFirst(2)
       return try rewriter.add(.integerLinear(op), try rewriter.new(inputs), like: node)
     }

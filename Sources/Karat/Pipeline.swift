@@ -30,6 +30,12 @@ public struct Pipeline: Sendable {
   public var threads: Int?
   /// How much memory running models may take, or nil for as much as they need.
   public var memory: MemoryBudget?
+  /// What passes that train learn from, or nil for the model that they start from.
+  public var teacher: Model?
+  /// Where passes that train keep their states, or nil for nowhere.
+  public var archive: (any TrainingArchive)?
+  /// Is called after each step of training, with the pass's name and how many steps there are.
+  public var onTraining: @Sendable (String, TrainingMetrics, Int) -> Void = { _, _, _ in }
   /// Where the work says how far it is.
   public var progress: ProgressReporter
 
@@ -79,7 +85,7 @@ public struct Pipeline: Sendable {
   ) throws -> Outcome {
     let ignored = try LayerFilter(recipe.ignored)
     if checksIgnored { try ignored.check(against: model.model.graph) }
-    let context = PassContext(
+    var context = PassContext(
       calibrationTokens: calibration,
       calibrationSequences: calibrationSequences,
       calibrationName: calibrationName,
@@ -89,6 +95,10 @@ public struct Pipeline: Sendable {
       memory: memory,
       progress: progress
     )
+    context.reference = teacher ?? model.model
+    context.seed = recipe.seed
+    context.archive = archive
+    context.onTraining = onTraining
     // Two models run side by side when one is verified.
     let half = memory?.divided(by: 2)
     let reference = Executor(model.model, threads: threads, memory: half)

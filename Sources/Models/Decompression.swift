@@ -181,10 +181,3 @@ extension DType {
     [.f8E4M3, .f8E5M2, .f8E4M3FNUZ, .f8E5M2FNUZ].contains(self)
   }
 }
-
-extension TensorName {
-  /// The module whose tensor of a given name this is, or nil where it is another one's.
-  func module(of component: String) -> TensorName? {
-    text.hasSuffix("." + component) ? TensorName(String(text.dropLast(component.count + 1))) : nil
-  }
-}

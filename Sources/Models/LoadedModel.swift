@@ -81,6 +81,16 @@ public struct LoadedModel: Sendable {
   /// Whether it gives one vector for each text, instead of probabilities of the next token.
   public var isEncoder: Bool { model.graph.isEncoder }
 
+  /// Whether layers of it multiply codes, or weights that are codes.
+  public var isQuantized: Bool {
+    model.graph.nodes.contains { node in
+      switch node.op {
+      case .integerLinear, .dequantize: true
+      default: false
+      }
+    }
+  }
+
   /// The tokens that end a text, as config.json or generation_config.json say.
   public var stopTokens: Set<Int32> {
     func ids(_ value: JSONValue?) -> [Int] {

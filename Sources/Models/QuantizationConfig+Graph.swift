@@ -9,14 +9,16 @@ extension QuantizationConfig {
   /// experts, such as `re:model\.layers\.\d+\.mlp\.experts\.\d+\.up_proj$`, where no layer
   /// outside of the group has such a name, and one by one where one has.
   package init?(describing graph: Graph) {
-    var quantized: [Scheme?: [TensorName]] = [:]
+    var quantized: [Quantization: [TensorName]] = [:]
     var ignored: [TensorName] = []
     for node in graph.nodes {
       if case .integerLinear(let linear) = node.op {
-        quantized[linear.activation, default: []].append(node.path)
+        let found = Quantization(weights: linear.weights, activations: linear.activation)
+        quantized[found, default: []].append(node.path)
       } else if let map = node.op.operation.linearMap {
-        if case .dequantize = graph.node(of: node.inputs[map.weight]).op {
-          quantized[nil, default: []].append(node.path)
+        if case .dequantize(let weights) = graph.node(of: node.inputs[map.weight]).op {
+          let found = Quantization(weights: weights.scheme, activations: nil)
+          quantized[found, default: []].append(node.path)
         } else {
           ignored.append(node.path)
         }
@@ -32,12 +34,18 @@ extension QuantizationConfig {
       Group(
         targets: quantized.count == 1
           ? [ModulePattern(exactly: "Linear")] : names.patterns[index],
-        weights: .int8Weights,
-        activations: entry.key
+        weights: entry.key.weights,
+        activations: entry.key.activations
       )
     }
     self.ignored = names.patterns[ordered.count]
   }
+}
+
+/// How a layer is quantized.
+private struct Quantization: Hashable {
+  let weights: Scheme
+  let activations: Scheme?
 }
 
 extension Graph {

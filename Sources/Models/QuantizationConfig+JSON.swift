@@ -60,10 +60,12 @@ extension QuantizationConfig {
       if let outputs = value["output_activations"], !outputs.isNull {
         throw unsupported("group '\(name)' quantizes 'output_activations'", "null")
       }
-      guard let weightScheme = Scheme(weights), weightScheme == .int8Weights else {
+      guard let weightScheme = Scheme(weights), [4, 8].contains(weightScheme.bits),
+        weightScheme.isSymmetric, weightScheme.granularity == .channel, !weightScheme.isDynamic
+      else {
         throw unsupported(
           "the weights of group '\(name)' are \(Self.text(weights))",
-          "8-bit int, symmetric, strategy 'channel'"
+          "8-bit or 4-bit int, symmetric, strategy 'channel'"
         )
       }
       var activations: Scheme?

@@ -43,12 +43,12 @@ extension QuantizationConfig {
     source: any TensorSource,
     file: String
   ) throws -> Graph {
-    var weights: Set<TensorName> = []
+    var weights: [Scheme: Set<TensorName>] = [:]
     var activations: [Scheme: [TensorName: TensorName]] = [:]
     var leaders: [ValueID: [QuantizationRange: TensorName]] = [:]
     for layer in graph.linearLayers {
       guard let group = group(of: layer.path) else { continue }
-      weights.insert(layer.path)
+      weights[group.weights, default: []].insert(layer.path)
       guard let scheme = group.activations else { continue }
       if scheme.isDynamic {
         activations[scheme, default: [:]][layer.path] = layer.path
@@ -59,7 +59,10 @@ extension QuantizationConfig {
       leaders[layer.input, default: [:]][range] = leader
       activations[scheme, default: [:]][layer.path] = leader
     }
-    var result = try graph.withQuantizedWeights(of: weights, .int8Weights)
+    var result = graph
+    for (scheme, layers) in weights.sorted(by: { $0.key.bits > $1.key.bits }) {
+      result = try result.withQuantizedWeights(of: layers, scheme)
+    }
     for (scheme, leaders) in activations.sorted(by: { $0.value.count > $1.value.count }) {
       result = try result.withQuantizedActivations(leaders: leaders, scheme)
     }

@@ -2,23 +2,32 @@ import KaratKernels
 import KaratTensors
 import Synchronization
 
-/// A weight [out, in] of a source on its way to INT8, with one scale for each row.
+/// A weight [out, in] of a source on its way to integer codes, with one scale for each row.
 ///
-/// The scale makes a row's largest magnitude code 127. Scales are found once, when they or codes are
+/// The scale makes a row's largest magnitude the largest code. Scales are found once, when they or codes are
 /// first pulled, and kept: they are small. Codes of any run of elements can then be had alone, so
 /// that a weight larger than memory is quantized like any other.
 final class ChannelScales: Sendable {
   private let name: TensorName
   private let rows: Int
   private let columns: Int
+  /// The largest code.
+  private let limit: Float
   private let source: any TensorSource
   private let workers: Workers
   private let found: Mutex<[Float]?> = Mutex(nil)
 
-  init(of name: TensorName, _ shape: Shape, in source: any TensorSource, on workers: Workers) {
+  init(
+    of name: TensorName,
+    _ shape: Shape,
+    _ scheme: Scheme,
+    in source: any TensorSource,
+    on workers: Workers
+  ) {
     self.name = name
     rows = shape[0]
     columns = shape[1]
+    limit = scheme.limit
     self.source = source
     self.workers = workers
   }
@@ -29,8 +38,8 @@ final class ChannelScales: Sendable {
   func values() throws(CheckpointError) -> [Float] {
     try found.withLock { found throws(CheckpointError) in
       if let found { return found }
-      let values = try largest().map { largest in
-        let scale = largest / 127
+      let values = try largest().map { [limit] largest in
+        let scale = largest / limit
         return scale >= .leastNormalMagnitude ? scale : 1
       }
       found = values
@@ -38,7 +47,7 @@ final class ChannelScales: Sendable {
     }
   }
 
-  /// The codes of a run of elements in row-major order, I8 from −127 to 127.
+  /// The codes of a run of elements in row-major order, I8.
   ///
   /// - Throws: as `values()` does.
   func codes(_ run: Range<Int>) throws(CheckpointError) -> Tensor {
@@ -54,7 +63,7 @@ final class ChannelScales: Sendable {
             rows: rows,
             columns: columns,
             scales: scales,
-            limit: 127,
+            limit: limit,
             out: out,
             on: workers
           )
@@ -67,7 +76,7 @@ final class ChannelScales: Sendable {
             rows: 1,
             columns: part.count,
             scales: [scales[row]],
-            limit: 127,
+            limit: limit,
             out: out + start,
             on: Workers(threads: 1)
           )

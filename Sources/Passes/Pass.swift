@@ -39,6 +39,7 @@ extension Pass {
 /// The passes that recipes can name.
 public let allPasses: [any Pass.Type] = [
   SmoothQuant.self, Calibrate.self, QuantizeWeights.self, QuantizeActivations.self,
+  QuantizationAwareTraining.self,
 ]
 
 /// What passes are given beside the model.
@@ -59,6 +60,14 @@ public struct PassContext: Sendable {
   public var memory: MemoryBudget?
   /// Where the passes say how far they are.
   public var progress: ProgressReporter
+  /// The model that the recipe began with: what passes that train learn from.
+  public var reference: Model?
+  /// Decides what passes draw at random.
+  public var seed: UInt64 = 0
+  /// Where passes that train keep their states, or nil for nowhere.
+  public var archive: (any TrainingArchive)?
+  /// Is called after each step of training, with the pass's name and how many steps there are.
+  public var onTraining: @Sendable (String, TrainingMetrics, Int) -> Void = { _, _, _ in }
 
   /// Gathers what passes need.
   public init(

@@ -2,9 +2,12 @@ public import KaratGraphs
 import KaratKernels
 public import KaratTensors
 
-/// Rounds the weights of linear layers to INT8, symmetric, with one scale for each output channel.
+/// Rounds the weights of linear layers to INT8 or INT4, symmetric, with one scale for each output
+/// channel.
 ///
-/// The grid is `absmax / 127`, so that codes run from −127 to 127 and the largest weight is exact.
+/// The grid is `absmax / 127`, or `absmax / 7`, so that codes run from −127 to 127, or from −7 to 7,
+/// and the largest weight is exact. Codes of 4 bits take a byte each in files and in memory, as the
+/// format `int-quantized` has them.
 /// Data-free: a weight is quantized run by run when it is pulled, and read twice: for its scales and
 /// for its codes.
 public struct QuantizeWeights: Pass {
@@ -15,7 +18,7 @@ public struct QuantizeWeights: Pass {
   /// The names of its options.
   public static let optionNames = CodingKeys.allCases.map(\.stringValue)
 
-  /// Bits of a code; 8.
+  /// Bits of a code: 8 or 4.
   public var bits: Int = 8
   /// Which weights share a scale; those of one output channel.
   public var granularity: Scheme.Granularity = .channel
@@ -36,13 +39,13 @@ public struct QuantizeWeights: Pass {
 
   /// Gives the model with codes in place of weights.
   public func apply(to model: Model, in context: PassContext) throws -> Model {
-    try require(bits == 8, "bits is \(bits); weights can be quantized to 8.")
+    try require(bits == 8 || bits == 4, "bits is \(bits); weights can be quantized to 8 or 4.")
     try require(
       granularity == .channel,
       "granularity is '\(granularity.rawValue)'; weights share a scale by 'channel'."
     )
     let workers = context.threads.map { Workers(threads: $0) } ?? .automatic
-    let scheme = Scheme.int8Weights
+    let scheme = Scheme(bits: bits, isSymmetric: true, granularity: .channel)
     let shared = model.graph.sharedParameters
     var changes: [TensorName: DerivedTensor] = [:]
     var chosen: Set<TensorName> = []
@@ -55,7 +58,7 @@ public struct QuantizeWeights: Pass {
       chosen.insert(layer.path)
       let source = model.source
       let shape = layer.weightType.shape(Binding(batch: 0, length: 0))
-      let scales = ChannelScales(of: layer.weight, shape, in: source, on: workers)
+      let scales = ChannelScales(of: layer.weight, shape, scheme, in: source, on: workers)
       changes[layer.weight] = DerivedTensor(
         TensorInfo(.i8, shape),
         isDivisible: source.isDivisible(layer.weight)
@@ -66,11 +69,11 @@ public struct QuantizeWeights: Pass {
       }
     }
     try require(!chosen.isEmpty, "no linear layer is left to quantize after 'ignore'.")
-    return Model(
-      graph: try model.graph.withQuantizedWeights(of: chosen, scheme),
-      source: model.source.overlaid(with: changes),
-      calibration: model.calibration
-    )
+    var result = model
+    result.graph = try model.graph.withQuantizedWeights(of: chosen, scheme)
+    result.source = model.source.overlaid(with: changes)
+    result.unrounded = model.source
+    return result
   }
 }
 

@@ -72,3 +72,10 @@ extension TensorName: Hashable {
     return text.withUTF8 { body(.init($0)) }
   }
 }
+
+extension TensorName {
+  /// The module whose tensor of a given name this is, or nil where it is another one's.
+  package func module(of component: String) -> TensorName? {
+    text.hasSuffix("." + component) ? TensorName(String(text.dropLast(component.count + 1))) : nil
+  }
+}

@@ -1,6 +1,6 @@
 import Foundation
 package import KaratTensors
-import KaratCheckpoints
+package import KaratCheckpoints
 
 /// The folder `fixtures` of the project.
 package func fixture(_ path: String) -> String {
@@ -11,7 +11,7 @@ package func fixture(_ path: String) -> String {
 
 /// What an implementation of reference computed, from a safetensors file among the fixtures.
 package struct Expected {
-  private let source: SafetensorsReader
+  package let source: SafetensorsReader
 
   package init(_ path: String) throws {
     source = try SafetensorsReader(fixture(path))

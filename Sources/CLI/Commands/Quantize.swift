@@ -46,15 +46,7 @@ struct QuantizeCommand: ParsableCommand {
           + "or a .kcf file."
       )
     }
-    if preset != nil, recipe != nil {
-      throw ValidationError("--preset and --recipe name two recipes; give one of them.")
-    }
-    if let preset, !Recipe.presets.contains(where: { $0.name == preset }) {
-      let known = Recipe.presets.map(\.name)
-      throw ValidationError(
-        "no preset is named '\(preset)'. \(suggestion(for: preset, among: known))"
-      )
-    }
+    try Recipe.checkChoice(preset: preset, recipe: recipe)
   }
 
   func run() throws {
@@ -84,6 +76,21 @@ struct QuantizeCommand: ParsableCommand {
     let name = preset ?? "int8"
     let found = Recipe.presets.first { $0.name == name }?.recipe
     return found ?? Recipe(passes: [])
+  }
+}
+
+extension Recipe {
+  /// Checks that the user names one recipe at most, and one that is there.
+  static func checkChoice(preset: String?, recipe: String?) throws {
+    if preset != nil, recipe != nil {
+      throw ValidationError("--preset and --recipe name two recipes; give one of them.")
+    }
+    if let preset, !presets.contains(where: { $0.name == preset }) {
+      let known = presets.map(\.name)
+      throw ValidationError(
+        "no preset is named '\(preset)'. \(suggestion(for: preset, among: known))"
+      )
+    }
   }
 }
 

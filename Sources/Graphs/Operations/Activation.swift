@@ -28,4 +28,18 @@ public struct Activation: Operation {
       on: run.workers
     )
   }
+
+  package var gradientReads: GradientReads? { .allInputs }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let x = run.target(0) else { return }
+    activationGradient(
+      kind,
+      x: run.inputs[0].floats,
+      gradient: run.gradient().floats,
+      count: run.inputs[0].count,
+      addTo: x,
+      on: run.workers
+    )
+  }
 }

@@ -67,22 +67,62 @@ public struct Attention: Operation {
       q: q.floats,
       k: keys.address,
       v: values.address,
-      shape: AttentionShape(
+      shape: shape(
+        k,
+        v,
         batch: batch,
         queries: length,
-        keys: run.cache == nil ? length : run.binding.start + length,
-        heads: heads,
-        keyValueHeads: keyValueHeads,
-        headSize: k.features / keyValueHeads,
-        valueHeadSize: v.features / keyValueHeads,
-        scale: scale,
-        causal: isCausal,
-        window: window
+        keys: run.cache == nil ? length : run.binding.start + length
       ),
       keyBatchStride: keys.stride,
       valueBatchStride: values.stride,
       mask: mask,
       out: run.outputs[0].mutableFloats,
+      on: run.workers
+    )
+  }
+
+  private func shape(
+    _ k: Operand,
+    _ v: Operand,
+    batch: Int,
+    queries: Int,
+    keys: Int
+  ) -> AttentionShape {
+    AttentionShape(
+      batch: batch,
+      queries: queries,
+      keys: keys,
+      heads: heads,
+      keyValueHeads: keyValueHeads,
+      headSize: k.features / keyValueHeads,
+      valueHeadSize: v.features / keyValueHeads,
+      scale: scale,
+      causal: isCausal,
+      window: window
+    )
+  }
+
+  package var gradientReads: GradientReads? { .allInputs }
+
+  package func differentiate(_ run: Differentiation) {
+    let (q, k, v) = (run.inputs[0], run.inputs[1], run.inputs[2])
+    attentionGradient(
+      q: q.floats,
+      k: k.floats,
+      v: v.floats,
+      shape: shape(
+        k,
+        v,
+        batch: run.binding.batch,
+        queries: run.binding.length,
+        keys: run.binding.length
+      ),
+      mask: run.inputs.count == 4 ? run.inputs[3].ids : nil,
+      gradient: run.gradient().floats,
+      addToQ: run.target(0),
+      addToK: run.target(1),
+      addToV: run.target(2),
       on: run.workers
     )
   }

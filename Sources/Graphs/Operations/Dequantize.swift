@@ -60,4 +60,13 @@ public struct Dequantize: Operation {
       )
     }
   }
+
+  package var gradientReads: GradientReads? { .nothing }
+
+  package func differentiate(_ run: Differentiation) {
+    // Scales have their gradients where codes are made: there is what was rounded.
+    guard let codes = run.target(0) else { return }
+    let gradient = run.gradient()
+    accumulate(gradient.floats, count: gradient.count, addTo: codes, on: run.workers)
+  }
 }

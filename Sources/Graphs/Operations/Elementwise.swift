@@ -21,6 +21,21 @@ public struct SwiGLU: Operation {
       on: run.workers
     )
   }
+
+  package var gradientReads: GradientReads? { .allInputs }
+
+  package func differentiate(_ run: Differentiation) {
+    let gradient = run.gradient()
+    swigluGradient(
+      gate: run.inputs[0].floats,
+      up: run.inputs[1].floats,
+      gradient: gradient.floats,
+      count: gradient.count,
+      addToGate: run.target(0),
+      addToUp: run.target(1),
+      on: run.workers
+    )
+  }
 }
 
 /// The elementwise sum of two values of one type.
@@ -42,6 +57,16 @@ public struct Add: Operation {
       out: run.outputs[0].mutableFloats,
       on: run.workers
     )
+  }
+
+  package var gradientReads: GradientReads? { .nothing }
+
+  package func differentiate(_ run: Differentiation) {
+    let gradient = run.gradient()
+    for input in 0..<2 {
+      guard let target = run.target(input) else { continue }
+      accumulate(gradient.floats, count: gradient.count, addTo: target, on: run.workers)
+    }
   }
 }
 

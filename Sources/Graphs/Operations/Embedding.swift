@@ -27,4 +27,19 @@ public struct Embedding: Operation {
       on: run.workers
     )
   }
+
+  package var gradientReads: GradientReads? { GradientReads(inputs: [0]) }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let table = run.target(1) else { return }
+    let gradient = run.gradient()
+    embeddingGradient(
+      ids: run.inputs[0].ids,
+      count: run.inputs[0].count,
+      gradient: gradient.floats,
+      features: gradient.features,
+      addTo: table,
+      on: run.workers
+    )
+  }
 }

@@ -45,4 +45,19 @@ public struct ExpertRows: Operation {
       on: run.workers
     )
   }
+
+  package var gradientReads: GradientReads? { GradientReads(inputs: [1, 2]) }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let x = run.target(0) else { return }
+    let (offsets, slots, gradient) = (run.inputs[1].ids, run.inputs[2], run.gradient())
+    gatherRowsGradient(
+      gradient: gradient.floats,
+      features: gradient.features,
+      slots: UnsafeBufferPointer(start: slots.ids + Int(offsets[expert]), count: gradient.rows),
+      chosen: slots.features,
+      addTo: x,
+      on: run.workers
+    )
+  }
 }

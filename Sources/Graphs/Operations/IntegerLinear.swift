@@ -9,11 +9,14 @@ public import KaratTensors
 public struct IntegerLinear: Operation {
   /// How the activation became codes.
   public let activation: Scheme
+  /// How the weight became codes.
+  public let weights: Scheme
   /// Whether the last input is a bias.
   public let hasBias: Bool
 
-  package init(activation: Scheme, hasBias: Bool) {
+  package init(activation: Scheme, weights: Scheme = .int8Weights, hasBias: Bool) {
     self.activation = activation
+    self.weights = weights
     self.hasBias = hasBias
   }
 
@@ -22,6 +25,7 @@ public struct IntegerLinear: Operation {
   package var attributes: [(name: String, value: String)] {
     [("symmetric", "\(activation.isSymmetric)")]
       + (activation.isDynamic ? [("granularity", activation.granularity.rawValue)] : [])
+      + (weights.bits == 8 ? [] : [("weight_bits", "\(weights.bits)")])
   }
   package var packedInput: Int? { 1 }
 
@@ -64,5 +68,69 @@ public struct IntegerLinear: Operation {
       out: run.outputs[0].mutableFloats,
       on: run.workers
     )
+  }
+
+  package var gradientReads: GradientReads? { .allInputs }
+
+  /// The gradients of the numbers that the codes stand for; those of scales are found where the
+  /// codes are made.
+  package func differentiate(_ run: Differentiation) {
+    let (codes, weight, gradient) = (run.inputs[0], run.inputs[1], run.gradient())
+    if let target = run.target(0) {
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: weight.count) { numbers in
+        guard let numbers = numbers.baseAddress else { return }
+        dequantizeRows(
+          codes: weight.signedCodes,
+          rows: weight.rows,
+          columns: weight.features,
+          scales: run.inputs[2].floats,
+          out: numbers,
+          on: run.workers
+        )
+        linearInputGradient(
+          gradient: gradient.floats,
+          rows: codes.rows,
+          inFeatures: codes.features,
+          weight: numbers,
+          outFeatures: weight.rows,
+          addTo: target,
+          on: run.workers
+        )
+      }
+    }
+    if let target = run.target(1) {
+      let range = ActivationCodes(activation, run.inputs.dropFirst(3))
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: codes.count) { numbers in
+        guard let numbers = numbers.baseAddress else { return }
+        dequantize(
+          codes: codes.codes,
+          rows: codes.rows,
+          columns: codes.features,
+          scales: range.scales,
+          isPerRow: range.isPerRow,
+          zeroPoint: range.zeroPoint,
+          out: numbers,
+          on: run.workers
+        )
+        linearWeightGradient(
+          x: numbers,
+          gradient: gradient.floats,
+          rows: codes.rows,
+          inFeatures: codes.features,
+          outFeatures: weight.rows,
+          addTo: target,
+          on: run.workers
+        )
+      }
+    }
+    if hasBias, let bias = run.target(run.inputs.count - 1) {
+      addColumnSums(
+        of: gradient.floats,
+        rows: gradient.rows,
+        features: gradient.features,
+        addTo: bias,
+        on: run.workers
+      )
+    }
   }
 }

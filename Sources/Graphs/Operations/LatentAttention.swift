@@ -76,16 +76,11 @@ public struct LatentAttention: Operation {
         layer.append(new, nil, length: length, start: run.binding.start)
         rows = (layer.keys, layer.capacity * rowSize)
       }
-      let shape = LatentAttentionShape(
+      let shape = shape(
+        run.inputs,
         batch: batch,
         queries: length,
-        keys: run.cache == nil ? length : run.binding.start + length,
-        heads: heads,
-        contentSize: run.inputs[0].features / heads,
-        rotarySize: rotarySize,
-        valueSize: run.outputs[0].features / heads,
-        rank: rank,
-        scale: scale
+        keys: run.cache == nil ? length : run.binding.start + length
       )
       latentAttention(
         LatentAttentionOperands(
@@ -101,5 +96,48 @@ public struct LatentAttention: Operation {
         on: run.workers
       )
     }
+  }
+
+  private func shape(
+    _ inputs: [Operand],
+    batch: Int,
+    queries: Int,
+    keys: Int
+  ) -> LatentAttentionShape {
+    let contentSize = inputs[0].features / heads
+    return LatentAttentionShape(
+      batch: batch,
+      queries: queries,
+      keys: keys,
+      heads: heads,
+      contentSize: contentSize,
+      rotarySize: inputs[3].features,
+      valueSize: inputs[4].rows / heads - contentSize,
+      rank: inputs[2].features,
+      scale: scale
+    )
+  }
+
+  package var gradientReads: GradientReads? { .allInputs }
+
+  package func differentiate(_ run: Differentiation) {
+    let (batch, length) = (run.binding.batch, run.binding.length)
+    latentAttentionGradient(
+      content: run.inputs[0].floats,
+      rotary: run.inputs[1].floats,
+      latents: run.inputs[2].floats,
+      rotatedKeys: run.inputs[3].floats,
+      weight: run.inputs[4].floats,
+      shape: shape(run.inputs, batch: batch, queries: length, keys: length),
+      gradient: run.gradient().floats,
+      addTo: LatentAttentionTargets(
+        content: run.target(0),
+        rotary: run.target(1),
+        latents: run.target(2),
+        rotatedKeys: run.target(3),
+        weight: run.target(4)
+      ),
+      on: run.workers
+    )
   }
 }

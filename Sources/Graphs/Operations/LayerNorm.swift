@@ -38,4 +38,22 @@ public struct LayerNorm: Operation {
       on: run.workers
     )
   }
+
+  package var gradientReads: GradientReads? { GradientReads(inputs: [0, 1]) }
+
+  package func differentiate(_ run: Differentiation) {
+    let (x, weight) = (run.inputs[0], run.inputs[1])
+    layerNormGradient(
+      x: x.floats,
+      rows: x.rows,
+      features: x.features,
+      weight: weight.floats,
+      epsilon: epsilon,
+      gradient: run.gradient().floats,
+      addToX: run.target(0),
+      addToWeight: run.target(1),
+      addToBias: run.target(2),
+      on: run.workers
+    )
+  }
 }

@@ -44,4 +44,41 @@ public struct Linear: Operation {
       on: run.workers
     )
   }
+
+  package var gradientReads: GradientReads? { GradientReads(inputs: [0, 1]) }
+
+  package func differentiate(_ run: Differentiation) {
+    let (x, weight, gradient) = (run.inputs[0], run.inputs[1], run.gradient())
+    if let target = run.target(0) {
+      linearInputGradient(
+        gradient: gradient.floats,
+        rows: x.rows,
+        inFeatures: x.features,
+        weight: weight.floats,
+        outFeatures: weight.rows,
+        addTo: target,
+        on: run.workers
+      )
+    }
+    if let target = run.target(1) {
+      linearWeightGradient(
+        x: x.floats,
+        gradient: gradient.floats,
+        rows: x.rows,
+        inFeatures: x.features,
+        outFeatures: weight.rows,
+        addTo: target,
+        on: run.workers
+      )
+    }
+    if let bias = run.target(2) {
+      addColumnSums(
+        of: gradient.floats,
+        rows: gradient.rows,
+        features: gradient.features,
+        addTo: bias,
+        on: run.workers
+      )
+    }
+  }
 }

@@ -43,6 +43,22 @@ public struct HeadSlice: Operation {
       to: run.outputs[0].mutableFloats
     )
   }
+
+  package var gradientReads: GradientReads? { .nothing }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let x = run.target(0) else { return }
+    let gradient = run.gradient()
+    addRows(
+      gradient.floats,
+      stride: count,
+      width: count,
+      count: gradient.rows * heads,
+      to: x + first,
+      outStride: run.inputs[0].features / heads,
+      on: run.workers
+    )
+  }
 }
 
 /// Two values side by side: F32[…, a] and F32[…, b] give F32[…, a + b].
@@ -72,6 +88,26 @@ public struct Concatenation: Operation {
         outStride: out.features
       )
       first += x.features
+    }
+  }
+
+  package var gradientReads: GradientReads? { .nothing }
+
+  package func differentiate(_ run: Differentiation) {
+    let gradient = run.gradient()
+    var first = 0
+    for (input, x) in run.inputs.enumerated() {
+      defer { first += x.features }
+      guard let target = run.target(input) else { continue }
+      addRows(
+        gradient.floats + first,
+        stride: gradient.features,
+        width: x.features,
+        count: x.rows,
+        to: target,
+        outStride: x.features,
+        on: run.workers
+      )
     }
   }
 }

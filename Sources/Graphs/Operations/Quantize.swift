@@ -67,6 +67,32 @@ public struct Quantize: Operation {
       on: run.workers
     )
   }
+
+  package var gradientReads: GradientReads? { .allInputs }
+
+  package func differentiate(_ run: Differentiation) {
+    let (x, gradient) = (run.inputs[0], run.gradient())
+    if scheme.isDynamic {
+      // The largest magnitude has a code, so nothing is clipped.
+      guard let target = run.target(0) else { return }
+      accumulate(gradient.floats, count: gradient.count, addTo: target, on: run.workers)
+      return
+    }
+    let range = ActivationCodes(scheme, run.inputs.dropFirst())
+    let found = quantizeGradient(
+      x: x.floats,
+      count: x.count,
+      scale: range.scales[0],
+      zeroPoint: range.zeroPoint,
+      gradient: gradient.floats,
+      addTo: run.target(0),
+      on: run.workers
+    )
+    // Sums over so many numbers would outweigh the gradients of weights (Esser et al., 2020).
+    let factor = 1 / (Double(max(x.count, 1)) * 255).squareRoot()
+    run.target(1)?[0] += Float(found.scale * factor)
+    run.target(2)?[0] += Float(found.zeroPoint * factor)
+  }
 }
 
 /// The scales and the zero point that codes of activations were made with.

@@ -36,4 +36,21 @@ public struct RMSNorm: Operation {
       on: run.workers
     )
   }
+
+  package var gradientReads: GradientReads? { GradientReads(inputs: [0, 1]) }
+
+  package func differentiate(_ run: Differentiation) {
+    let (x, weight) = (run.inputs[0], run.inputs[1])
+    rmsNormGradient(
+      x: x.floats,
+      rows: x.count / weight.features,
+      features: weight.features,
+      weight: weight.floats,
+      epsilon: epsilon,
+      gradient: run.gradient().floats,
+      addToX: run.target(0),
+      addToWeight: run.target(1),
+      on: run.workers
+    )
+  }
 }

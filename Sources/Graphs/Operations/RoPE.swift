@@ -60,22 +60,10 @@ public struct RoPE: Operation {
 
   package func evaluate(_ run: Evaluation) {
     let x = run.inputs[0]
-    let table = run.rotations.table(
-      frequencies,
-      size: rotated.count,
-      positions: run.binding.start + run.binding.length
-    )
-    table.withPointers { cosines, sines in
+    withTable(run.rotations, run.binding) { cosines, sines in
       rope(
         x: x.floats,
-        shape: RotaryShape(
-          batch: x.shape[0],
-          length: x.shape[1],
-          heads: x.features / headSize,
-          headSize: headSize,
-          rotated: rotated,
-          pairing: pairing
-        ),
+        shape: rotaryShape(x),
         cosines: cosines,
         sines: sines,
         start: run.binding.start,
@@ -83,5 +71,43 @@ public struct RoPE: Operation {
         on: run.workers
       )
     }
+  }
+
+  package var gradientReads: GradientReads? { .nothing }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let x = run.target(0) else { return }
+    let gradient = run.gradient()
+    withTable(run.rotations, run.binding) { cosines, sines in
+      ropeGradient(
+        gradient: gradient.floats,
+        shape: rotaryShape(gradient),
+        cosines: cosines,
+        sines: sines,
+        start: run.binding.start,
+        addTo: x,
+        on: run.workers
+      )
+    }
+  }
+
+  private func rotaryShape(_ x: Operand) -> RotaryShape {
+    RotaryShape(
+      batch: x.shape[0],
+      length: x.shape[1],
+      heads: x.features / headSize,
+      headSize: headSize,
+      rotated: rotated,
+      pairing: pairing
+    )
+  }
+
+  private func withTable(
+    _ rotations: RotationCache,
+    _ binding: Binding,
+    _ body: (_ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>) -> Void
+  ) {
+    let positions = binding.start + binding.length
+    rotations.table(frequencies, size: rotated.count, positions: positions).withPointers(body)
   }
 }

@@ -106,16 +106,7 @@ public struct Route: Operation {
       logits: logits.floats,
       bias: run.inputs.count == 2 ? run.inputs[1].floats : nil,
       rows: logits.rows,
-      routing: Routing(
-        experts: logits.features,
-        chosen: chosen,
-        groups: grouping?.count ?? 1,
-        keptGroups: grouping?.kept ?? 1,
-        usesSigmoid: score == .sigmoid,
-        sumsTwo: grouping?.rank == .twoGreatest,
-        normalizes: normalizes,
-        scale: scale
-      ),
+      routing: routing(of: logits.features),
       weights: run.outputs[0].mutableFloats,
       indices: indices,
       on: run.workers
@@ -126,6 +117,35 @@ public struct Route: Operation {
       experts: logits.features,
       offsets: run.outputs[2].mutableIds,
       slots: run.outputs[3].mutableIds
+    )
+  }
+
+  private func routing(of experts: Int) -> Routing {
+    Routing(
+      experts: experts,
+      chosen: chosen,
+      groups: grouping?.count ?? 1,
+      keptGroups: grouping?.kept ?? 1,
+      usesSigmoid: score == .sigmoid,
+      sumsTwo: grouping?.rank == .twoGreatest,
+      normalizes: normalizes,
+      scale: scale
+    )
+  }
+
+  package var gradientReads: GradientReads? { GradientReads(inputs: [0], outputs: [1]) }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let target = run.target(0) else { return }
+    let logits = run.inputs[0]
+    routeGradient(
+      logits: logits.floats,
+      indices: run.outputs[1].ids,
+      gradient: run.gradient().floats,
+      rows: logits.rows,
+      routing: routing(of: logits.features),
+      addTo: target,
+      on: run.workers
     )
   }
 }

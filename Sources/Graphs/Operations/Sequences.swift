@@ -43,6 +43,22 @@ public struct FirstToken: Operation {
         .update(from: x.floats + sequence * run.binding.length * x.features, count: x.features)
     }
   }
+
+  package var gradientReads: GradientReads? { .nothing }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let x = run.target(0) else { return }
+    let gradient = run.gradient()
+    addRows(
+      gradient.floats,
+      stride: gradient.features,
+      width: gradient.features,
+      count: gradient.rows,
+      to: x,
+      outStride: run.binding.length * gradient.features,
+      on: run.workers
+    )
+  }
 }
 
 /// One vector for each sequence from those of its tokens: x F32[batch, length, features] and a mask
@@ -56,6 +72,14 @@ public struct Pooling: Operation {
     case meanOverRoot = "mean_over_root"
     /// The largest of each feature.
     case max
+
+    fileprivate var kernel: PoolingKind {
+      switch self {
+      case .mean: .mean
+      case .meanOverRoot: .meanOverRoot
+      case .max: .max
+      }
+    }
   }
 
   /// How tokens become one vector.
@@ -106,6 +130,23 @@ public struct Pooling: Operation {
       for index in 0..<features { out[index] /= divisor }
     }
   }
+
+  package var gradientReads: GradientReads? { .allInputs }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let x = run.target(0) else { return }
+    poolingGradient(
+      kind.kernel,
+      x: run.inputs[0].floats,
+      mask: run.inputs[1].ids,
+      batch: run.binding.batch,
+      length: run.binding.length,
+      features: run.inputs[0].features,
+      gradient: run.gradient().floats,
+      addTo: x,
+      on: run.workers
+    )
+  }
 }
 
 /// Vectors scaled to length 1: x / max(‖x‖, 1e-12) over the innermost extent.
@@ -131,6 +172,21 @@ public struct UnitLength: Operation {
       let length = Float(max(squares.squareRoot(), 1e-12))
       for index in 0..<x.features { out[row * x.features + index] = from[index] / length }
     }
+  }
+
+  package var gradientReads: GradientReads? { .allInputs }
+
+  package func differentiate(_ run: Differentiation) {
+    guard let target = run.target(0) else { return }
+    let x = run.inputs[0]
+    unitLengthGradient(
+      x: x.floats,
+      rows: x.rows,
+      features: x.features,
+      gradient: run.gradient().floats,
+      addTo: target,
+      on: run.workers
+    )
   }
 }
 

@@ -30,6 +30,9 @@ public struct Scheme: Sendable, Hashable, Codable {
     self.isDynamic = isDynamic
   }
 
+  /// The largest magnitude of a symmetric code, as many on both sides of zero: 127 of 8 bits.
+  package var limit: Float { Float((1 << (bits - 1)) - 1) }
+
   /// INT8 weights: symmetric, one scale for each output channel.
   public static let int8Weights = Scheme(bits: 8, isSymmetric: true, granularity: .channel)
 

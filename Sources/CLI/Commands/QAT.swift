@@ -1,0 +1,132 @@
+import ArgumentParser
+import Karat
+
+struct QATCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "qat",
+    abstract: "Quantize a model and train it in the integer arithmetic that it will run in.",
+    discussion: """
+      A model in floating point is quantized first, by --preset or --recipe, and is the teacher of \
+      what becomes of it. A model that is quantized already is trained as it is, and learns from \
+      --teacher, or else from the text alone. Training that was interrupted goes on from OUTPUT.training.
+      """
+  )
+
+  @Argument(help: "The model to train: in floating point, or quantized.")
+  var model: String
+
+  @Argument(help: "The folder to write.")
+  var output: String
+
+  @Option(help: "The text to learn from, which also calibrates.")
+  var data: String
+
+  @Option(help: "A recipe by name: \(Recipe.presets.map(\.name).joined(separator: ", ")).")
+  var preset: String?
+
+  @Option(help: "A recipe in YAML; it names the pass quantization-aware-training itself.")
+  var recipe: String?
+
+  @Option(help: "The model to learn from, in floating point.")
+  var teacher: String?
+
+  @Option(help: "A held-out text to verify on.")
+  var heldOut: String?
+
+  @Option(help: "The most that the perplexity may rise, such as 0.8%; asks for verifying.")
+  var maxDrop: Percentage?
+
+  @Option(help: "Decides the order of the windows.")
+  var seed: UInt64 = 0
+
+  @OptionGroup var training: TrainingFlags
+  @OptionGroup var form: FormOptions
+  @OptionGroup var windows: WindowOptions
+  @OptionGroup var options: OutputOptions
+  @OptionGroup var resources: RunOptions
+  @OptionGroup var memory: MemoryOptions
+
+  func validate() throws {
+    guard try form.form(of: output) != .safetensors else {
+      throw ValidationError(
+        "'\(output)' would hold the codes alone, and nothing would say what they mean. Name a folder "
+          + "or a .kcf file."
+      )
+    }
+    try Recipe.checkChoice(preset: preset, recipe: recipe)
+  }
+
+  func run() throws {
+    var job = RecipeJob(
+      model: model,
+      output: output,
+      recipe: try chosenRecipe(),
+      command: "qat",
+      form: try form.form(of: output),
+      writer: options.writer
+    )
+    job.calibration = data
+    job.isRecipeOwn = recipe != nil
+    job.data = heldOut
+    job.isVerified = maxDrop != nil || heldOut != nil
+    job.maximumDrop = maxDrop?.fraction
+    job.windows = windows
+    job.threads = resources.threads
+    job.memory = memory
+    job.teacher = teacher
+    try job.run()
+  }
+
+  private func chosenRecipe() throws -> Recipe {
+    if let recipe { return try Recipe(yaml: try TextFile(recipe).text, file: recipe) }
+    var pass = QuantizationAwareTraining()
+    training.apply(to: &pass.training)
+    var chosen = Recipe(passes: [])
+    if try LoadedModel.open(model).isQuantized {
+      if teacher == nil { (pass.teacher, pass.text) = (0, 1) }
+    } else {
+      chosen = Recipe.presets.first { $0.name == preset ?? "int8" }?.recipe ?? chosen
+    }
+    chosen.passes.append(pass)
+    chosen.seed = seed
+    return chosen
+  }
+}
+
+/// How a model is trained.
+struct TrainingFlags: ParsableArguments {
+  @Option(help: "How many steps to take.")
+  var steps: Int?
+
+  @Option(help: "How many windows a step learns from.")
+  var batch: Int?
+
+  @Option(help: "Tokens of one window to learn from.")
+  var length: Int?
+
+  @Option(help: "The highest learning rate.")
+  var learningRate: Double?
+
+  @Option(help: "In which numbers matrices are multiplied: f32, bf16, f16 or f8.")
+  var arithmetic: TrainingOptions.Arithmetic?
+
+  @Flag(help: "Compute the values of each block again for their gradients, to save memory.")
+  var recompute = false
+
+  func validate() throws {
+    var options = TrainingOptions()
+    apply(to: &options)
+    if let fault = options.fault { throw ValidationError("--" + fault) }
+  }
+
+  func apply(to options: inout TrainingOptions) {
+    options.steps = steps ?? options.steps
+    options.batch = batch ?? options.batch
+    options.length = length ?? options.length
+    options.learningRate = learningRate ?? options.learningRate
+    options.arithmetic = arithmetic ?? options.arithmetic
+    if recompute { options.recompute = true }
+  }
+}
+
+extension TrainingOptions.Arithmetic: ExpressibleByArgument {}

@@ -1,0 +1,96 @@
+import Foundation
+import KaratBytes
+import KaratCheckpoints
+public import KaratEngine
+public import KaratTensors
+
+/// A folder in which a training keeps its states and metrics, so that it can go on after an
+/// interruption: `state-00000100.safetensors` and `metrics.jsonl`.
+///
+/// A state appears whole or not at all; the newest whole one is where training goes on.
+public struct TrainingFolder: TrainingArchive {
+  /// The folder.
+  public let path: String
+
+  /// The folder of states beside an output, `OUTPUT.training`.
+  public init(besides output: String) {
+    var output = Substring(output)
+    while output.count > 1, output.hasSuffix("/") { output = output.dropLast() }
+    path = output + ".training"
+  }
+
+  /// The metrics of every step so far, one JSON object to a line.
+  public var metricsPath: String { Folder.join(path, "metrics.jsonl") }
+
+  /// The newest whole state, or nil where there is none.
+  ///
+  /// - Throws: `FileError` where the folder cannot be read, `CheckpointError` where a state is broken.
+  public func newest() throws -> (any TensorSource)? {
+    guard let step = try steps().last else { return nil }
+    return try SafetensorsReader(place(of: step))
+  }
+
+  /// Writes a state, and removes all but the newest.
+  public func save(_ state: any TensorSource, step: Int, keeping count: Int) throws {
+    try create()
+    let writer = SafetensorsWriter(metadata: state.manifest.metadata, replacing: true)
+    try writer.write(state, to: place(of: step))
+    for old in try steps().dropLast(max(count, 1)) {
+      try FileManager.default.removeItem(atPath: place(of: old))
+    }
+  }
+
+  /// Appends a line to the metrics.
+  public func append(_ metrics: TrainingMetrics) throws {
+    try create()
+    try add(metrics.json().serialized() + [UInt8(ascii: "\n")])
+  }
+
+  /// Keeps the metrics of the steps before one.
+  public func rewind(to step: Int) throws {
+    guard FileManager.default.fileExists(atPath: metricsPath) else { return }
+    let lines = try ReadableFile.contents(of: metricsPath).split(separator: UInt8(ascii: "\n"))
+    // The last line may have been cut by what ended the run.
+    let kept = lines.prefix(step).filter { (try? JSONValue.parse(Array($0))) != nil }
+    var file = try AtomicFile(metricsPath, replacing: true)
+    for line in kept { try file.write(Array(line) + [UInt8(ascii: "\n")]) }
+    try file.commit()
+  }
+
+  /// Removes the folder, where training is done and its result is written.
+  public func remove() throws {
+    guard FileManager.default.fileExists(atPath: path) else { return }
+    try FileManager.default.removeItem(atPath: path)
+  }
+
+  private func create() throws {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  private func add(_ bytes: [UInt8]) throws {
+    guard let file = fopen(metricsPath, "ab") else {
+      throw FileError(errno: errno, metricsPath, .open)
+    }
+    let written = fwrite(bytes, 1, bytes.count, file)
+    let code = errno
+    guard fclose(file) == 0, written == bytes.count else {
+      throw FileError(errno: code, metricsPath, .write)
+    }
+  }
+
+  private func place(of step: Int) -> String {
+    Folder.join(path, Self.prefix + String(format: "%08d", step) + Self.suffix)
+  }
+
+  /// The steps of which there is a state, in order.
+  private func steps() throws -> [Int] {
+    guard FileManager.default.fileExists(atPath: path) else { return [] }
+    return try Folder.names(in: path).compactMap { name in
+      guard name.hasPrefix(Self.prefix), name.hasSuffix(Self.suffix) else { return nil }
+      return Int(name.dropFirst(Self.prefix.count).dropLast(Self.suffix.count))
+    }.sorted()
+  }
+
+  private static let prefix = "state-"
+  private static let suffix = ".safetensors"
+}

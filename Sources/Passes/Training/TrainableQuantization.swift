@@ -1,0 +1,199 @@
+import KaratEngine
+import KaratGraphs
+import KaratKernels
+import KaratTensors
+
+/// A quantized model on its way through training: weights in floating point that are rounded whenever
+/// they are read, and scales and zero points beside them.
+final class TrainableQuantization {
+  let graph: Graph
+  let layers: [RoundedLayer]
+  let parameters: ParameterSet
+  private let scales: Set<TensorName>
+  private let zeroPoints: Set<TensorName>
+  private let smallest: [TensorName: Float]
+  private let sizes: [TensorName: Double]
+  private var averages: [TensorName: (lower: Float, upper: Float)] = [:]
+  private var isFrozen = false
+
+  /// Prepares a quantized model.
+  ///
+  /// - Parameters:
+  ///   - model: its graph computes with codes; its weights learn from where they were before they
+  ///     were rounded, where that is known.
+  ///   - isTrained: whether a parameter that is no range learns.
+  ///   - isRangeTrained: whether scales and zero points do.
+  init(
+    _ model: Model,
+    on workers: Workers,
+    isTrained: (TensorName, Graph) -> Bool,
+    isRangeTrained: () -> Bool
+  ) throws {
+    let (graph, layers) = try model.graph.withRoundedWeights()
+    let activations = Set(layers.compactMap(\.leader))
+    let scales = Set(layers.map(\.weightScale)).union(activations.map { $0 / "input_scale" })
+    let zeroPoints = Set(activations.map { $0 / "input_zero_point" })
+    let isRangeTrained = isRangeTrained()
+    let ranges = scales.union(zeroPoints)
+    let parameters = try ParameterSet(
+      graph,
+      try Self.weights(of: layers, in: model, on: workers),
+      on: workers
+    ) { name in
+      ranges.contains(name) ? isRangeTrained : isTrained(name, graph)
+    }
+    var sizes: [TensorName: Double] = [:]
+    var smallest: [TensorName: Float] = [:]
+    for item in parameters.items where scales.contains(item.name) {
+      let numbers = UnsafeBufferPointer(start: item.values, count: item.count)
+      sizes[item.name] = numbers.reduce(0) { $0 + Double($1) } / Double(max(item.count, 1))
+      smallest[item.name] = max((numbers.min() ?? 0) / 100, .leastNormalMagnitude)
+    }
+    self.graph = graph
+    self.layers = layers
+    self.parameters = parameters
+    self.scales = scales
+    self.zeroPoints = zeroPoints
+    self.sizes = sizes
+    self.smallest = smallest
+  }
+
+  /// The source with floating-point weights in place of codes.
+  private static func weights(
+    of layers: [RoundedLayer],
+    in model: Model,
+    on workers: Workers
+  ) throws(CheckpointError) -> any TensorSource {
+    let source = model.source
+    var changes: [TensorName: DerivedTensor] = [:]
+    for layer in layers {
+      guard let info = source.manifest[layer.weight] else { continue }
+      changes[layer.weight] = DerivedTensor(TensorInfo(.f32, info.shape)) {
+        () throws(CheckpointError) in
+        if let unrounded = model.unrounded, unrounded.manifest[layer.weight] != nil {
+          return try unrounded.tensor(layer.weight).asFloat32(on: workers)
+        }
+        let scales = try source.tensor(layer.weightScale).asFloat32(on: workers)
+        return try source.tensor(layer.weight).dequantized(byRows: scales, on: workers)
+      }
+    }
+    return source.overlaid(with: changes)
+  }
+
+  /// How fast ranges learn: so that the same rate changes all of them by the same part.
+  func groups(rangeRate: Double) -> ParameterGroups {
+    var groups = ParameterGroups()
+    let decays = groups.decays
+    groups.decays = { [scales] in !scales.contains($0.name) && decays($0) }
+    groups.rateFactor = { [sizes, zeroPoints] item in
+      if let size = sizes[item.name] { return rangeRate * size }
+      return zeroPoints.contains(item.name) ? rangeRate * 128 : 1
+    }
+    return groups
+  }
+
+  /// Keeps scales positive and zero points among the codes.
+  func mendRanges() {
+    for item in parameters.items {
+      if let least = smallest[item.name] {
+        for index in 0..<item.count { item.values[index] = max(item.values[index], least) }
+      } else if zeroPoints.contains(item.name) {
+        for index in 0..<item.count {
+          item.values[index] = min(max(item.values[index], -128), 127)
+        }
+      }
+    }
+  }
+
+  // MARK: Observed ranges
+
+  /// The values whose ranges follow what is observed, with the layer that each range belongs to.
+  var observed: [ValueID: TensorName] {
+    var observed: [ValueID: TensorName] = [:]
+    for node in graph.nodes {
+      guard case .quantize(let quantize) = node.op, !quantize.scheme.isDynamic,
+        let scale = graph.parameter(node.inputs[1]),
+        let layer = scale.tensor.module(of: "input_scale")
+      else { continue }
+      observed[node.inputs[0]] = layer
+    }
+    return observed
+  }
+
+  /// Lets a range follow the numbers of a batch: a moving average with weight 0.01 on the newest.
+  func observe(_ layer: TensorName, _ numbers: Operand) {
+    guard !isFrozen else { return }
+    let found = minMax(numbers.floats, count: numbers.count)
+    guard found.finite else { return }
+    let last = averages[layer] ?? (found.min, found.max)
+    let average = (
+      lower: last.lower + 0.01 * (found.min - last.lower),
+      upper: last.upper + 0.01 * (found.max - last.upper)
+    )
+    averages[layer] = average
+    let range = QuantizationRange(spanning: average.lower, average.upper)
+    parameters[layer / "input_scale"].values[0] = range.scale
+    if zeroPoints.contains(layer / "input_zero_point") {
+      parameters[layer / "input_zero_point"].values[0] = Float(range.zeroPoint)
+    }
+  }
+
+  /// Lets ranges stay as they are from now on.
+  func freeze() { isFrozen = true }
+
+  // MARK: What was trained
+
+  /// The integer model with what was learned in it.
+  func model(from original: Model) -> Model {
+    var changes: [TensorName: DerivedTensor] = [:]
+    var codes: Set<TensorName> = []
+    for layer in layers {
+      let (weight, scale) = (parameters[layer.weight], parameters[layer.weightScale])
+      codes.insert(layer.weight)
+      changes[layer.weight] = DerivedTensor(
+        Tensor(.i8, weight.shape) { bytes in
+          guard let out = bytes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
+          quantizeRows(
+            weight: weight.values,
+            rows: weight.shape[0],
+            columns: weight.shape[1],
+            scales: scale.values,
+            limit: layer.scheme.limit,
+            out: out,
+            on: .automatic
+          )
+        }
+      )
+      guard let leader = layer.leader else { continue }
+      for name in ["input_scale", "input_zero_point"] where original.source.manifest[layer.path / name] != nil {
+        changes[layer.path / name] = DerivedTensor(parameters[leader / name].stored)
+      }
+    }
+    for item in parameters.trained where !codes.contains(item.name) && changes[item.name] == nil {
+      changes[item.name] = DerivedTensor(item.stored)
+    }
+    var model = original
+    model.source = original.source.overlaid(with: changes)
+    return model
+  }
+}
+
+extension ParameterSet.Item {
+  /// The numbers as a checkpoint holds them.
+  fileprivate var stored: Tensor {
+    let operand = operand
+    return operand.copied()
+  }
+}
+
+extension Graph {
+  /// Whether a parameter is a table of embeddings or the weight of the head.
+  func isEmbeddingOrHead(_ name: TensorName) -> Bool {
+    guard let logits = named["logits"] else { return false }
+    if node(of: logits).inputs.contains(where: { parameter($0)?.tensor == name }) { return true }
+    return nodes.contains { node in
+      guard case .embedding = node.op else { return false }
+      return parameter(node.inputs[1])?.tensor == name
+    }
+  }
+}
