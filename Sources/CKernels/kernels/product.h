@@ -16,7 +16,7 @@ INLINE void product_step(
     floats factor =
         in_register(splat(bases[r / ROWS_PER_BASE][r % ROWS_PER_BASE * a_stride + k]));
 #pragma clang loop unroll(full)
-    for (size_t v = 0; v < vectors; v++) sums[r][v] += factor * row[v];
+    for (size_t v = 0; v < vectors; v++) fused_add(&sums[r][v], factor, row[v]);
   }
   end_of_step();
 }
