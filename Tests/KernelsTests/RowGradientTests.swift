@@ -146,11 +146,13 @@ extension Kernels {
       features: features,
       gradient: upstream
     )
-    checkGradient(of: x, expected) { x in
-      weightedSum(
-        upstream,
-        Reference.pooling(kind, x: x, mask: mask, length: length, features: features)
-      )
+    if x.count < 200 {
+      checkGradient(of: x, expected) { x in
+        weightedSum(
+          upstream,
+          Reference.pooling(kind, x: x, mask: mask, length: length, features: features)
+        )
+      }
     }
     let before = numbers.floats(x.count)
     sweep { workers in
