@@ -50,6 +50,17 @@ func filled<Element: Equatable>(
   return Array(elements[..<count])
 }
 
+/// What a kernel that adds makes of a target that holds `before`; checks that it writes no further.
+func added(to before: [Float], _ body: (UnsafeMutablePointer<Float>) -> Void) -> [Float] {
+  filled(before.count, with: Float(7)) { target in
+    target.update(from: before, count: before.count)
+    body(target)
+  }
+}
+
+/// a + b, element by element.
+func sum(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).map { $0 + $1 } }
+
 /// The instruction sets to try: all where `KARAT_SWEEP` is set, else the one that is in use anyway.
 ///
 /// The choice is the process's, so switching it beside other tests would change their last bits.

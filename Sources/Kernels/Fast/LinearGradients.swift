@@ -23,7 +23,7 @@ package func linearInputGradient(
     inner: outFeatures,
     columns: inFeatures
   )
-  add(product, height: 512, width: 192, on: workers)
+  add(product, on: workers)
 }
 
 /// Adds the gradient of a linear map by its weight: dw [outFeatures, inFeatures] += gradient [rows,
@@ -49,7 +49,7 @@ package func linearWeightGradient(
     inner: rows,
     columns: inFeatures
   )
-  add(product, height: 192, width: 576, on: workers)
+  add(product, on: workers)
 }
 
 /// Adds the sum of each column of a gradient [rows, features] to sums [features]: what a bias that
@@ -69,8 +69,11 @@ package func addColumnSums(
   }
 }
 
-/// Cuts the result of a product into blocks of at most `height` rows and `width` columns.
-private func add(_ product: karat_product_block, height: Int, width: Int, on workers: Workers) {
+/// Cuts the result of a product into blocks: rows into an even number of equal parts of at most 192,
+/// so that two threads end together, columns into parts of at most 768; each fills whole tiles.
+private func add(_ product: karat_product_block, on workers: Workers) {
+  let height = part(of: product.rows, into: 2 * ((product.rows + 383) / 384), step: 12)
+  let width = part(of: product.columns, into: (product.columns + 767) / 768, step: 32)
   let down = (product.rows + height - 1) / height
   let across = (product.columns + width - 1) / width
   workers.forEachTile(down * across) { tile in
@@ -86,4 +89,10 @@ private func add(_ product: karat_product_block, height: Int, width: Int, on wor
       withScratch(kernels.product_scratch(block)) { kernels.add_product(block, $0) }
     }
   }
+}
+
+/// The size of one of `parts` equal parts of `count`, rounded up to a multiple of `step`.
+private func part(of count: Int, into parts: Int, step: Int) -> Int {
+  let size = (count + max(1, parts) - 1) / max(1, parts)
+  return max(1, (size + step - 1) / step) * step
 }
