@@ -4,45 +4,13 @@ import KaratKernels
 import KaratTensors
 import Testing
 
-/// Vectors of casts by PyTorch: every pattern of each format, and floats of all kinds.
-private struct CastVectors {
-  private struct Entry: Decodable {
-    let data_offsets: [Int]
-  }
-
-  private let bytes: Data
-  private let entries: [String: Entry]
-
-  init() throws {
-    let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
-      .appending(path: "fixtures/arithmetic/casts.safetensors")
-    let file = try Data(contentsOf: url)
-    let length = file.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
-    entries = try JSONDecoder().decode([String: Entry].self, from: file[8..<8 + length])
-    bytes = file.suffix(from: 8 + length)
-  }
-
-  func callAsFunction<Element: BitwiseCopyable>(_ name: String, as: Element.Type) throws
-    -> [Element]
-  {
-    let offsets = try #require(entries[name]).data_offsets
-    let part = bytes[bytes.startIndex + offsets[0]..<bytes.startIndex + offsets[1]]
-    return part.withUnsafeBytes { raw in
-      (0..<raw.count / MemoryLayout<Element>.stride).map {
-        raw.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Element>.stride, as: Element.self)
-      }
-    }
-  }
-}
-
 extension Kernels {
   @Test(arguments: [
     (CastSource.float16, "f16"), (.bfloat16, "bf16"), (.float8E4M3, "f8_e4m3"),
     (.float8E5M2, "f8_e5m2"),
   ])
   func castsToFloat32(format: CastSource, name: String) throws {
-    let expected = try CastVectors()("\(name)_bits_to_f32", as: UInt32.self)
+    let expected = try ArithmeticVectors("casts")("\(name)_bits_to_f32", as: UInt32.self)
     // One byte off, so that nothing is aligned.
     let patterns: [UInt8] =
       [0]
@@ -94,7 +62,7 @@ extension Kernels {
     (.float8E5M2, "f8_e5m2"),
   ])
   func castsFromFloat32(format: CastTarget, name: String) throws {
-    let vectors = try CastVectors()
+    let vectors = try ArithmeticVectors("casts")
     let x = try vectors("f32", as: UInt32.self).map(Float.init(bitPattern:))
     let width = format.source.byteCount
     let expected =

@@ -44,6 +44,33 @@ extension Reference {
     codes.indices.map { Float(codes[$0]) * scales[$0 / columns] }
   }
 
+  /// The gradients of clamp(round(x / scale), low...high) · scale by x and by the scale, and of the
+  /// former shifted by a zero point by that, given the result's, straight through the rounding.
+  package static func quantizeGradient<Number: BinaryFloatingPoint>(
+    x: [Number],
+    scale: Number,
+    low: Number,
+    high: Number,
+    counting: ScaleGradient,
+    gradient: [Number]
+  ) -> (x: [Number], scale: Double, zeroPoint: Double) {
+    var (toX, toScale, toZeroPoint): ([Number], Double, Double) = ([], 0, 0)
+    for (x, gradient) in zip(x, gradient) {
+      let steps = x / scale
+      let code = steps.rounded(.toNearestOrEven)
+      if code >= low, code <= high {
+        toX.append(gradient)
+        if counting == .learnedStepSize { toScale += Double(gradient) * Double(code - steps) }
+      } else {
+        toX.append(0)
+        guard !code.isNaN else { continue }
+        toScale += Double(gradient) * Double(min(high, max(low, code)))
+        toZeroPoint -= Double(gradient) * Double(scale)
+      }
+    }
+    return (toX, toScale, toZeroPoint)
+  }
+
   /// Σ x · code over inFeatures, for x [rows, inFeatures] and codes [outFeatures, inFeatures].
   package static func integerAccumulate(
     x: [UInt8],
