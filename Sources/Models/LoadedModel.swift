@@ -14,11 +14,11 @@ public struct LoadedModel: Sendable {
   /// Its config.json, or the one that a GGUF's metadata amounts to.
   public var config: JSONObject
   /// Its family.
-  public let architecture: Architecture
+  public internal(set) var architecture: Architecture
   /// The files that travel with it: tokenizer, generation settings, licence.
   public let companions: Companions
   /// The bytes of its tensors on disk.
-  public let byteCount: Int
+  public internal(set) var byteCount: Int
   /// The files that hold it, for a record of what was read.
   public let inputFiles: [String]
 
