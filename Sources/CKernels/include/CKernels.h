@@ -160,21 +160,6 @@ typedef struct karat_rotation {
   bool neighbours;
 } karat_rotation;
 
-/// A block of a product of matrices, c += a . b, and where its rows lie in memory.
-typedef struct karat_product_block {
-  /// [rows, inner], or [inner, rows] where it is taken transposed; its rows lie `a_stride` apart.
-  const float *a;
-  size_t a_stride;
-  bool a_is_transposed;
-  /// [inner, columns].
-  const float *b;
-  size_t b_stride;
-  /// [rows, columns].
-  float *c;
-  size_t c_stride;
-  size_t rows, inner, columns;
-} karat_product_block;
-
 /// One step of AdamW, as the factors that its formulas come down to.
 typedef struct karat_adamw {
   /// What a gradient is multiplied by first, and what a parameter decays by: 1 - rate * decay.
@@ -347,9 +332,6 @@ typedef struct karat_kernels {
   bool (*encode_blocks)(const float *x, karat_block_type type, size_t count, void *out);
 
   // Gradients add to their targets; a null target is left out.
-  /// c += a . b; `scratch` holds `product_scratch` floats.
-  void (*add_product)(const karat_product_block *block, float *scratch);
-  size_t (*product_scratch)(const karat_product_block *block);
   /// x, gradient, to_x [rows, features]; to_weight, to_bias [features].
   void (*rms_norm_gradient)(
     const float *x, size_t rows, size_t features, const float *weight, float epsilon,

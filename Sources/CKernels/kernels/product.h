@@ -90,6 +90,7 @@ static void product(
 typedef float four_floats __attribute__((vector_size(16)));
 
 /// to [columns, width] = from [rows, columns] transposed, zeros where rows < width.
+/// width is a multiple of 4.
 static void transpose(
     const float *from, size_t rows, size_t stride, size_t columns, float *to, size_t width) {
   size_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
@@ -112,20 +113,6 @@ static void transpose(
         __builtin_shufflevector(high_ab, high_cd, 2, 3, 6, 7),
       };
       for (size_t i = 0; i < 4; i++) memcpy(to + (column + i) * width + row, out + i, 16);
-    }
-  }
-  for (size_t row = whole_rows; row + 2 <= rows; row += 2, whole_rows += 2) {
-    const float *source = from + row * stride;
-    for (size_t column = 0; column < whole_columns; column += 4, source += 4) {
-      four_floats a, b;
-      memcpy(&a, source, sizeof a);
-      memcpy(&b, source + stride, sizeof b);
-      four_floats out[2] = {
-        __builtin_shufflevector(a, b, 0, 4, 1, 5),
-        __builtin_shufflevector(a, b, 2, 6, 3, 7),
-      };
-      for (size_t i = 0; i < 4; i++)
-        memcpy(to + (column + i) * width + row, (const float *)out + 2 * i, 8);
     }
   }
   for (size_t column = 0; column < columns; column++) {

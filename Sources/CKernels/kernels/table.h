@@ -15,7 +15,6 @@
 #include "norm_gradients.h"
 #include "optimizers.h"
 #include "planes.h"
-#include "product_block.h"
 #include "rotation_gradient.h"
 #include "routing.h"
 #include "rows.h"
@@ -70,8 +69,6 @@ const karat_kernels KARAT_TABLE = {
   .exclusive_or = exclusive_or,
   .decode_blocks = decode_blocks,
   .encode_blocks = encode_blocks,
-  .add_product = add_product,
-  .product_scratch = product_scratch,
   .rms_norm_gradient = rms_norm_gradient,
   .layer_norm_gradient = layer_norm_gradient,
   .swiglu_gradient = swiglu_gradient,

@@ -11,19 +11,19 @@ package func linearInputGradient(
   addTo dx: UnsafeMutablePointer<Float>,
   on workers: Workers
 ) {
-  let product = karat_product_block(
-    a: gradient,
-    a_stride: outFeatures,
-    a_is_transposed: false,
-    b: weight,
-    b_stride: inFeatures,
-    c: dx,
-    c_stride: inFeatures,
-    rows: rows,
-    inner: outFeatures,
-    columns: inFeatures
-  )
-  add(product, on: workers)
+  guard outFeatures > 0 else { return }
+  forEachBlock(rows: rows, columns: inFeatures, on: workers) { rows, columns in
+    BLAS.multiply(
+      BLAS.Factor(pointer: gradient + rows.lowerBound * outFeatures, stride: outFeatures),
+      BLAS.Factor(pointer: weight + columns.lowerBound, stride: inFeatures),
+      m: rows.count,
+      n: columns.count,
+      k: outFeatures,
+      beta: 1,
+      into: dx + rows.lowerBound * inFeatures + columns.lowerBound,
+      stride: inFeatures
+    )
+  }
 }
 
 /// Adds the gradient of a linear map by its weight: dw [outFeatures, inFeatures] += gradient [rows,
@@ -37,19 +37,19 @@ package func linearWeightGradient(
   addTo dw: UnsafeMutablePointer<Float>,
   on workers: Workers
 ) {
-  let product = karat_product_block(
-    a: gradient,
-    a_stride: outFeatures,
-    a_is_transposed: true,
-    b: x,
-    b_stride: inFeatures,
-    c: dw,
-    c_stride: inFeatures,
-    rows: outFeatures,
-    inner: rows,
-    columns: inFeatures
-  )
-  add(product, on: workers)
+  guard rows > 0 else { return }
+  forEachBlock(rows: outFeatures, columns: inFeatures, on: workers) { outputs, columns in
+    BLAS.multiply(
+      BLAS.Factor(pointer: gradient + outputs.lowerBound, stride: outFeatures, transposed: true),
+      BLAS.Factor(pointer: x + columns.lowerBound, stride: inFeatures),
+      m: outputs.count,
+      n: columns.count,
+      k: rows,
+      beta: 1,
+      into: dw + outputs.lowerBound * inFeatures + columns.lowerBound,
+      stride: inFeatures
+    )
+  }
 }
 
 /// Adds the sum of each column of a gradient [rows, features] to sums [features]: what a bias that
@@ -69,30 +69,21 @@ package func addColumnSums(
   }
 }
 
-/// Cuts the result of a product into blocks: rows into an even number of equal parts of at most 192,
-/// so that two threads end together, columns into parts of at most 768; each fills whole tiles.
-private func add(_ product: karat_product_block, on workers: Workers) {
-  let height = part(of: product.rows, into: 2 * ((product.rows + 383) / 384), step: 12)
-  let width = part(of: product.columns, into: (product.columns + 767) / 768, step: 32)
-  let down = (product.rows + height - 1) / height
-  let across = (product.columns + width - 1) / width
+/// Cuts the result of a product into blocks: rows into an even number of equal parts of at most 288,
+/// so that two threads end together, columns into equal parts of at most 1536, since BLAS packs a
+/// factor anew for each block.
+private func forEachBlock(
+  rows: Int,
+  columns: Int,
+  on workers: Workers,
+  _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void
+) {
+  let down = 2 * ((rows + 575) / 576)
+  let across = (columns + 1535) / 1536
   workers.forEachTile(down * across) { tile in
-    let row = tile % down * height
-    let column = tile / down * width
-    var block = product
-    block.a += product.a_is_transposed ? row : row * product.a_stride
-    block.b += column
-    block.c += row * product.c_stride + column
-    block.rows = min(height, product.rows - row)
-    block.columns = min(width, product.columns - column)
-    withUnsafePointer(to: block) { block in
-      withScratch(kernels.product_scratch(block)) { kernels.add_product(block, $0) }
-    }
+    let (row, column) = (tile % down, tile / down)
+    let rows = rows * row / down..<rows * (row + 1) / down
+    let columns = columns * column / across..<columns * (column + 1) / across
+    if !rows.isEmpty { body(rows, columns) }
   }
-}
-
-/// The size of one of `parts` equal parts of `count`, rounded up to a multiple of `step`.
-private func part(of count: Int, into parts: Int, step: Int) -> Int {
-  let size = (count + max(1, parts) - 1) / max(1, parts)
-  return max(1, (size + step - 1) / step) * step
 }
