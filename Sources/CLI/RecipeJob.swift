@@ -57,7 +57,7 @@ struct RecipeJob {
       terminal.message("After \(pass):\n\(findings.table)")
     }
     if outcome.isComplete {
-      try write(outcome, loaded, text, tokenCount)
+      try write(outcome, text, tokenCount)
       try states.remove()
       terminal.message("Wrote \(output).")
     } else {
@@ -126,7 +126,6 @@ struct RecipeJob {
 
   private func write(
     _ outcome: Pipeline.Outcome,
-    _ loaded: LoadedModel,
     _ text: TextFile?,
     _ tokenCount: Int
   ) throws {
@@ -148,7 +147,15 @@ struct RecipeJob {
         )
       }
     }
-    let notes = try writer.write(outcome.model, from: loaded, record: record, to: output, as: form)
+    if !outcome.students.isEmpty { record.students = outcome.students.map(\.json) }
+    for line in outcome.students.flatMap(\.lines) { Terminal.standard.message(line) }
+    let notes = try writer.write(
+      outcome.model,
+      from: outcome.owner,
+      record: record,
+      to: output,
+      as: form
+    )
     for note in notes { Terminal.standard.message(note) }
   }
 }

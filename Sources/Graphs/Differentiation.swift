@@ -1,5 +1,5 @@
 package import KaratKernels
-package import KaratTensors
+import KaratTensors
 
 /// What an operation's gradient reads of its evaluation; everything else may be gone by then.
 package struct GradientReads: Sendable {

@@ -57,6 +57,11 @@ public struct Pipeline: Sendable {
     public let findings: [(pass: String, findings: any VerificationReport)]
     /// Whether every pass was applied: a recipe stops at the first whose result fails.
     public let isComplete: Bool
+    /// Whose config and companions belong to the model: those of the model that the recipe began
+    /// with, or of a student that it made.
+    public let owner: LoadedModel
+    /// How students came about that the recipe made.
+    public let students: [StudentReport]
 
     /// What the verifier found at the end, where it looked.
     public var last: (any VerificationReport)? { findings.last?.findings }
@@ -101,16 +106,26 @@ public struct Pipeline: Sendable {
     context.onTraining = onTraining
     // Two models run side by side when one is verified.
     let half = memory?.divided(by: 2)
-    let reference = Executor(model.model, threads: threads, memory: half)
+    var owner = model
+    var students: [StudentReport] = []
+    var reference = Executor(model.model, threads: threads, memory: half)
+    var referenceBytes = model.byteCount
     let verifier = Verifier(maximumDrop: maximumDrop, progress: progress)
     var current = model.model
     var found: [(pass: String, findings: any VerificationReport)] = []
     for pass in recipe.passes {
       let name = type(of: pass).name
+      owner.model = current
+      let maker = StudentMaker(of: owner)
+      context.makeStudent = { try maker.make($0) }
       current = try pass.apply(to: current, in: context)
+      if let student = maker.made {
+        owner = student.model
+        students.append(student.report)
+      }
       guard !heldOut.isEmpty || heldOutTexts != nil, type(of: pass).changesOutputs else { continue }
       let subjects = (
-        Verifier.Subject(reference, byteCount: model.byteCount),
+        Verifier.Subject(reference, byteCount: referenceBytes),
         Verifier.Subject(
           Executor(current, threads: threads, memory: half),
           byteCount: current.source.manifest.totalBytes
@@ -124,10 +139,29 @@ public struct Pipeline: Sendable {
       }
       found.append((name, findings))
       show(name, findings)
+      if maker.made != nil {
+        // A student is judged by itself; what follows is judged by what it does to the student.
+        reference = Executor(current, threads: threads, memory: half)
+        referenceBytes = current.source.manifest.totalBytes
+        context.reference = current
+        continue
+      }
       if findings.verdict == .fail {
-        return Outcome(model: current, findings: found, isComplete: false)
+        return Outcome(
+          model: current,
+          findings: found,
+          isComplete: false,
+          owner: owner,
+          students: students
+        )
       }
     }
-    return Outcome(model: current, findings: found, isComplete: true)
+    return Outcome(
+      model: current,
+      findings: found,
+      isComplete: true,
+      owner: owner,
+      students: students
+    )
   }
 }

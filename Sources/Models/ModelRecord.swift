@@ -18,6 +18,8 @@ public struct ModelRecord: Sendable {
   public var calibration: JSONValue?
   /// What the verifier found, after each pass.
   public var verification: [JSONValue]
+  /// How students came about that the recipe made; nil where it made none.
+  public var students: [JSONValue]?
 
   /// Describes how a model came about.
   public init(
@@ -78,6 +80,7 @@ public struct ModelRecord: Sendable {
     object["command"] = .string(command)
     object["recipe"] = recipe ?? .null
     object["calibration"] = calibration ?? .null
+    if let students { object["students"] = .array(students) }
     object["inputs"] = .array(inputs)
     object["outputs"] = .array(outputs)
     object["verification"] = .array(verification)

@@ -60,6 +60,7 @@ struct OutputError {
       let channels = ChannelScales(
         of: "weight",
         scaled.shape,
+        .int8Weights,
         in: MemorySource(["weight": scaled]),
         on: workers
       )

@@ -39,7 +39,7 @@ extension Pass {
 /// The passes that recipes can name.
 public let allPasses: [any Pass.Type] = [
   SmoothQuant.self, Calibrate.self, QuantizeWeights.self, QuantizeActivations.self,
-  QuantizationAwareTraining.self,
+  QuantizationAwareTraining.self, Distil.self,
 ]
 
 /// What passes are given beside the model.
@@ -62,6 +62,10 @@ public struct PassContext: Sendable {
   public var progress: ProgressReporter
   /// The model that the recipe began with: what passes that train learn from.
   public var reference: Model?
+  /// Makes a student of the model at hand, which only who knows the model's family can.
+  public var makeStudent: @Sendable (StudentRequest) throws -> MadeStudent = { _ in
+    throw PassError(Distil.name, "nobody can make a student here.")
+  }
   /// Decides what passes draw at random.
   public var seed: UInt64 = 0
   /// Where passes that train keep their states, or nil for nowhere.

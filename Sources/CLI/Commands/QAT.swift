@@ -107,7 +107,10 @@ struct TrainingFlags: ParsableArguments {
   @Option(help: "The highest learning rate.")
   var learningRate: Double?
 
-  @Option(help: "In which numbers matrices are multiplied: f32, bf16, f16 or f8.")
+  @Option(
+    help: "In which numbers matrices are multiplied: f32, bf16, f16 or f8.",
+    transform: arithmetic(named:)
+  )
   var arithmetic: TrainingOptions.Arithmetic?
 
   @Flag(help: "Compute the values of each block again for their gradients, to save memory.")
@@ -129,4 +132,9 @@ struct TrainingFlags: ParsableArguments {
   }
 }
 
-extension TrainingOptions.Arithmetic: ExpressibleByArgument {}
+private func arithmetic(named name: String) throws -> TrainingOptions.Arithmetic {
+  guard let arithmetic = TrainingOptions.Arithmetic(rawValue: name) else {
+    throw ValidationError("--arithmetic takes f32, bf16, f16 or f8, not '\(name)'.")
+  }
+  return arithmetic
+}

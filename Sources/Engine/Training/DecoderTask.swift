@@ -1,6 +1,6 @@
 package import KaratGraphs
 package import KaratKernels
-package import KaratTensors
+import KaratTensors
 
 /// Training of a decoder on windows of tokens: each token but the first of a window is predicted.
 package final class DecoderTask: TrainingTask {
@@ -81,6 +81,7 @@ package final class DecoderTask: TrainingTask {
       },
       teacher: try teacher?(examples, padded)
     )
+    for case let loss as StateLoss in losses { loss.rows = .tokens(lengths: rows.map(\.count)) }
     try prepare(padded)
     guard let ids = graph.named["input_ids"] else { return [] }
     return try differentiator.run(

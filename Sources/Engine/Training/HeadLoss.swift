@@ -1,6 +1,6 @@
 package import KaratGraphs
 package import KaratKernels
-package import KaratTensors
+import KaratTensors
 
 /// What a decoder's predictions lose: cross-entropy with the next tokens, divergence from a teacher,
 /// or both, through the head of the graph.
@@ -80,6 +80,11 @@ package final class HeadLoss: Loss {
     self.divergence = divergence
     self.temperature = temperature
     self.rowsAtATime = rowsAtATime
+  }
+
+  /// How many tokens a graph predicts.
+  package static func vocabulary(of graph: Graph) -> Int? {
+    graph.named["logits"].flatMap { graph.type(of: $0).features }
   }
 
   package func evaluate(_ run: LossEvaluation) throws -> Double {

@@ -2,10 +2,21 @@ package import KaratTensors
 
 /// Grows a graph node by node, each checked by its operation's shape rule as it is added.
 package struct GraphBuilder {
-  private var graph = Graph(nodes: [], named: [:])
+  /// The graph so far, with nodes that no named value needs.
+  package private(set) var graph = Graph(nodes: [], named: [:])
   private var parameters: [TensorName: ValueID] = [:]
 
   package init() {}
+
+  /// Goes on where a graph ends.
+  package init(extending graph: Graph) {
+    self.graph = graph
+    for (place, node) in graph.nodes.enumerated() {
+      if case .parameter(let parameter) = node.op {
+        parameters[parameter.tensor] = ValueID(node: place)
+      }
+    }
+  }
 
   package func type(of value: ValueID) -> ValueType { graph.type(of: value) }
 

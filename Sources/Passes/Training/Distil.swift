@@ -1,0 +1,210 @@
+public import KaratEngine
+public import KaratGraphs
+import KaratKernels
+import KaratTensors
+
+/// Makes a smaller student of the model and trains it to give what the model gives (Hinton et al.,
+/// 2015; starting from the teacher's own weights: Sanh et al., 2019, Muralidharan et al., 2024).
+///
+/// A decoder learns from the teacher's distributions of the next token, an encoder from its vectors;
+/// states and relations on the way there may be learned too. Labels are not needed.
+public struct Distil: Pass {
+  /// The name in recipes.
+  public static let name = "distil"
+  /// One sentence on what it does.
+  public static let summary = "Make a smaller student of the model, and train it on what this gives."
+  /// The names of its options.
+  public static let optionNames =
+    CodingKeys.allCases.map(\.stringValue) + TrainingOptions.CodingKeys.allCases.map(\.stringValue)
+  /// It learns from text.
+  public static let needsCalibrationText = true
+
+  /// By what parts of the teacher are chosen.
+  public enum Choice: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Layers are spread evenly, of other parts the first are taken.
+    case uniform
+    /// What matters most to what the teacher computes on the text.
+    case importance
+  }
+
+  /// How student and teacher are compared.
+  public enum Comparison: String, Sendable, Hashable, Codable, CaseIterable {
+    /// KL(teacher ‖ student).
+    case forward
+    /// KL(student ‖ teacher).
+    case reverse
+    /// The divergence of both from their mean (Jensen and Shannon).
+    case jensenShannon = "jensen-shannon"
+  }
+
+  /// How it is trained.
+  public var training = TrainingOptions()
+  /// How many layers the student keeps, or nil for all.
+  public var layers: Int?
+  /// Which layers it keeps, counted from 0.
+  public var keepLayers: [Int]?
+  /// By what layers and other parts are chosen.
+  public var choose = Choice.uniform
+  /// Neurons of its feed-forward layers, query heads, channels, and experts, or nil for the teacher's.
+  public var feedForward: Int?, heads: Int?, hidden: Int?, experts: Int?
+  /// Neurons of the one layer that takes the place of all experts, or nil where experts stay.
+  public var dense: Int?
+  /// The student's config.json, in the place of these sizes.
+  public var student: String?
+  /// What the divergence of the next token's distributions is multiplied by; for encoders the
+  /// distance of the texts' vectors.
+  public var teacher = 1.0
+  /// What the cross-entropy with the text is multiplied by.
+  public var text = 0.0
+  /// What both logits are divided by.
+  public var temperature = 1.0
+  /// How distributions are compared.
+  public var divergence = Comparison.forward
+  /// What the distance of the states behind layers is multiplied by.
+  public var states = 0.0
+  /// How states are compared.
+  public var measure = StateMeasure.cosine
+  /// What the difference of relations among queries, keys and values in the last layer is multiplied
+  /// by.
+  public var relations = 0.0
+
+  /// How states are compared.
+  public enum StateMeasure: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The mean of squared differences.
+    case mse
+    /// 1 − the cosine of the angle.
+    case cosine
+  }
+
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case layers
+    case keepLayers = "keep-layers"
+    case choose
+    case feedForward = "feed-forward"
+    case heads, hidden, experts, dense, student, teacher, text, temperature, divergence, states
+    case measure, relations
+  }
+
+  /// A student as large as the teacher, trained on its distributions.
+  public init() {
+    training.learningRate = 2e-4
+  }
+
+  /// Reads the options of a recipe.
+  public init(from decoder: any Decoder) throws {
+    self.init()
+    let defaults = training
+    training = try TrainingOptions(from: decoder, default: defaults)
+    let options = try decoder.container(keyedBy: CodingKeys.self)
+    layers = try options.decodeIfPresent(Int.self, forKey: .layers)
+    keepLayers = try options.decodeIfPresent([Int].self, forKey: .keepLayers)
+    choose = try options.option(.choose, default: choose)
+    feedForward = try options.decodeIfPresent(Int.self, forKey: .feedForward)
+    heads = try options.decodeIfPresent(Int.self, forKey: .heads)
+    hidden = try options.decodeIfPresent(Int.self, forKey: .hidden)
+    experts = try options.decodeIfPresent(Int.self, forKey: .experts)
+    dense = try options.decodeIfPresent(Int.self, forKey: .dense)
+    student = try options.decodeIfPresent(String.self, forKey: .student)
+    teacher = try options.option(.teacher, default: teacher)
+    text = try options.option(.text, default: text)
+    temperature = try options.option(.temperature, default: temperature)
+    divergence = try options.option(.divergence, default: divergence)
+    states = try options.option(.states, default: states)
+    measure = try options.option(.measure, default: measure)
+    relations = try options.option(.relations, default: relations)
+  }
+
+  /// Writes the options side by side.
+  public func encode(to encoder: any Encoder) throws {
+    try training.encode(to: encoder)
+    var options = encoder.container(keyedBy: CodingKeys.self)
+    try options.encodeIfPresent(layers, forKey: .layers)
+    try options.encodeIfPresent(keepLayers, forKey: .keepLayers)
+    try options.encode(choose, forKey: .choose)
+    try options.encodeIfPresent(feedForward, forKey: .feedForward)
+    try options.encodeIfPresent(heads, forKey: .heads)
+    try options.encodeIfPresent(hidden, forKey: .hidden)
+    try options.encodeIfPresent(experts, forKey: .experts)
+    try options.encodeIfPresent(dense, forKey: .dense)
+    try options.encodeIfPresent(student, forKey: .student)
+    try options.encode(teacher, forKey: .teacher)
+    try options.encode(text, forKey: .text)
+    try options.encode(temperature, forKey: .temperature)
+    try options.encode(divergence, forKey: .divergence)
+    try options.encode(states, forKey: .states)
+    try options.encode(measure, forKey: .measure)
+    try options.encode(relations, forKey: .relations)
+  }
+
+  /// What the student keeps of its teacher.
+  var shape: StudentShape {
+    let kept: StudentShape.Layers =
+      if let keepLayers {
+        .listed(keepLayers)
+      } else if let layers {
+        choose == .importance ? .important(layers) : .uniform(layers)
+      } else {
+        .all
+      }
+    return StudentShape(
+      layers: kept,
+      feedForward: feedForward,
+      heads: heads,
+      hidden: hidden,
+      experts: experts,
+      dense: dense
+    )
+  }
+
+  /// Gives the trained student.
+  public func apply(to model: Model, in context: PassContext) throws -> Model {
+    if let fault = training.fault { throw PassError(Self.name, fault) }
+    let weights = [teacher, text, states, relations]
+    try require(weights.allSatisfy { $0 >= 0 }, "weights of losses are numbers from 0.")
+    try require(weights.contains { $0 > 0 }, "every loss has weight 0, so there is nothing to learn.")
+    try require(temperature > 0, "temperature is \(temperature); a positive number is needed.")
+    try require(
+      layers == nil || keepLayers == nil,
+      "layers and keep-layers both say what stays; give one of them."
+    )
+    let made = try context.makeStudent(
+      StudentRequest(
+        shape: shape,
+        config: student,
+        importance: nil
+      )
+    )
+    let workers = context.threads.map { Workers(threads: $0) } ?? .automatic
+    let session = DistilSession(self, teacher: model, student: made.model, made.layers, context)
+    let parameters =
+      model.graph.isEncoder
+      ? try session.trainEncoder(on: workers) : try session.trainDecoder(on: workers)
+    var result = made.model
+    result.source = made.model.source.overlaid(with: parameters)
+    return result
+  }
+}
+
+/// What a student should be like.
+public struct StudentRequest: Sendable {
+  /// What it keeps of its teacher.
+  public let shape: StudentShape
+  /// The path of its config.json, in the place of a shape.
+  public let config: String?
+  /// What was measured of the teacher's parts.
+  public let importance: Importance?
+}
+
+/// A student before it learns.
+public struct MadeStudent: Sendable {
+  /// What it computes, and where its parameters come from.
+  public let model: Model
+  /// For each of its layers, the teacher's that it came from.
+  public let layers: [Int]
+
+  /// States a student.
+  public init(model: Model, layers: [Int]) {
+    self.model = model
+    self.layers = layers
+  }
+}
