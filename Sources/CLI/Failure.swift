@@ -33,7 +33,8 @@ struct Failure {
       case .permission, .full, .other: code = Code.inputOutput
       }
     case is ConfigError, is GraphError, is PassError, is RecipeError, is DatasetError,
-      is TokenizerError, is EngineError, is VerificationError, is StudentError:
+      is TokenizerError, is EngineError, is VerificationError, is StudentError,
+      is VocabularyError, is TeacherStoreError:
       code = Code.badData
     case is ExitCode, is ValidationError, is CleanExit: return nil
     default:
