@@ -33,8 +33,10 @@ struct RecipeJob {
     pipeline.memory = memory.budget(terminal)
     pipeline.checksIgnored = isRecipeOwn
     pipeline.maximumDrop = maximumDrop ?? pipeline.maximumDrop
-    pipeline.teacher = try teacher.map { try LoadedModel.open($0).model }
+    pipeline.teacher = try teacher.map { try LoadedModel.open($0) }
+    if let teacher = pipeline.teacher { _ = try loaded.sharedVocabulary(with: teacher) }
     let states = TrainingFolder(besides: output)
+    pipeline.teacherFolder = states.path
     pipeline.archive = states
     pipeline.onTraining = { terminal.show($0, $1, of: $2) }
     if text == nil, recipe.needsCalibrationText {

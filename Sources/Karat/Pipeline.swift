@@ -31,7 +31,9 @@ public struct Pipeline: Sendable {
   /// How much memory running models may take, or nil for as much as they need.
   public var memory: MemoryBudget?
   /// What passes that train learn from, or nil for the model that they start from.
-  public var teacher: Model?
+  public var teacher: LoadedModel?
+  /// Where teachers' most likely tokens are stored, or nil for nowhere.
+  public var teacherFolder: String?
   /// Where passes that train keep their states, or nil for nowhere.
   public var archive: (any TrainingArchive)?
   /// Is called after each step of training, with the pass's name and how many steps there are.
@@ -100,7 +102,8 @@ public struct Pipeline: Sendable {
       memory: memory,
       progress: progress
     )
-    context.reference = teacher ?? model.model
+    var tutor = teacher ?? model
+    context.reference = tutor.model
     context.seed = recipe.seed
     context.archive = archive
     context.onTraining = onTraining
@@ -118,10 +121,13 @@ public struct Pipeline: Sendable {
       owner.model = current
       let maker = StudentMaker(of: owner)
       context.makeStudent = { try maker.make($0) }
+      context.storeTeacher = teacherStore(of: pass is Distil ? owner : tutor, for: name)
       current = try pass.apply(to: current, in: context)
       if let student = maker.made {
         owner = student.model
         students.append(student.report)
+        (tutor, tutor.model) = (owner, current)
+        context.reference = current
       }
       guard !heldOut.isEmpty || heldOutTexts != nil, type(of: pass).changesOutputs else { continue }
       let subjects = (
@@ -143,7 +149,6 @@ public struct Pipeline: Sendable {
         // A student is judged by itself; what follows is judged by what it does to the student.
         reference = Executor(current, threads: threads, memory: half)
         referenceBytes = current.source.manifest.totalBytes
-        context.reference = current
         continue
       }
       if findings.verdict == .fail {
@@ -163,5 +168,24 @@ public struct Pipeline: Sendable {
       owner: owner,
       students: students
     )
+  }
+
+  /// Stores what a teacher says, in a file for each pass.
+  private func teacherStore(
+    of teacher: LoadedModel,
+    for pass: String
+  ) -> (@Sendable ([[Int32]], Int) throws -> @Sendable (Int) throws -> TopTokens)? {
+    guard let teacherFolder else { return nil }
+    return { [threads, memory, progress] windows, count in
+      let store = try teacher.teacherStore(
+        Folder.join(try Folder.made(teacherFolder), "teacher-\(pass).safetensors"),
+        windows: windows,
+        k: count,
+        threads: threads,
+        memory: memory,
+        progress: progress
+      )
+      return { try store.window($0).top }
+    }
   }
 }

@@ -64,7 +64,7 @@ public struct TrainingFolder: TrainingArchive {
   }
 
   private func create() throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    _ = try Folder.made(path)
   }
 
   private func add(_ bytes: [UInt8]) throws {

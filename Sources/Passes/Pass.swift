@@ -1,6 +1,7 @@
 public import KaratBytes
 public import KaratEngine
 public import KaratGraphs
+public import KaratTensors
 
 /// A step that takes a model and gives a changed one; its options are its own stored properties.
 ///
@@ -66,6 +67,10 @@ public struct PassContext: Sendable {
   public var makeStudent: @Sendable (StudentRequest) throws -> MadeStudent = { _ in
     throw PassError(Distil.name, "nobody can make a student here.")
   }
+  /// Stores a teacher's most likely tokens for windows, so many for each place, and gives those of a
+  /// window by its number; nil where nothing can be stored.
+  public var storeTeacher:
+    (@Sendable (_ windows: [[Int32]], _ count: Int) throws -> @Sendable (Int) throws -> TopTokens)?
   /// Decides what passes draw at random.
   public var seed: UInt64 = 0
   /// Where passes that train keep their states, or nil for nowhere.

@@ -1,5 +1,15 @@
+import Foundation
+
 /// What is done with folders as such.
 package enum Folder {
+  /// The folder of a path, made where it is not there.
+  package static func made(_ path: String) throws(FileError) -> String {
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+      throw FileError(errno: errno, path, .create)
+    }
+    return path
+  }
+
   /// The names of what is in a folder, sorted by their bytes, without `.` and `..`.
   ///
   /// - Throws: `FileError` where it is no folder or cannot be read.

@@ -56,6 +56,9 @@ public struct Distil: Pass {
   public var teacher = 1.0
   /// What the cross-entropy with the text is multiplied by.
   public var text = 0.0
+  /// How many of the teacher's most likely tokens are stored for each place before training; 0 to run
+  /// the teacher beside it.
+  public var top = 0
   /// What both logits are divided by.
   public var temperature = 1.0
   /// How distributions are compared.
@@ -81,8 +84,8 @@ public struct Distil: Pass {
     case keepLayers = "keep-layers"
     case choose
     case feedForward = "feed-forward"
-    case heads, hidden, experts, dense, student, teacher, text, temperature, divergence, states
-    case measure, relations
+    case heads, hidden, experts, dense, student, teacher, text, temperature, divergence, top
+    case states, measure, relations
   }
 
   /// A student as large as the teacher, trained on its distributions.
@@ -109,6 +112,7 @@ public struct Distil: Pass {
     text = try options.option(.text, default: text)
     temperature = try options.option(.temperature, default: temperature)
     divergence = try options.option(.divergence, default: divergence)
+    top = try options.option(.top, default: top)
     states = try options.option(.states, default: states)
     measure = try options.option(.measure, default: measure)
     relations = try options.option(.relations, default: relations)
@@ -131,6 +135,7 @@ public struct Distil: Pass {
     try options.encode(text, forKey: .text)
     try options.encode(temperature, forKey: .temperature)
     try options.encode(divergence, forKey: .divergence)
+    try options.encode(top, forKey: .top)
     try options.encode(states, forKey: .states)
     try options.encode(measure, forKey: .measure)
     try options.encode(relations, forKey: .relations)
@@ -162,6 +167,7 @@ public struct Distil: Pass {
     let weights = [teacher, text, states, relations]
     try require(weights.allSatisfy { $0 >= 0 }, "weights of losses are numbers from 0.")
     try require(weights.contains { $0 > 0 }, "every loss has weight 0, so there is nothing to learn.")
+    try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
     try require(temperature > 0, "temperature is \(temperature); a positive number is needed.")
     try require(
       layers == nil || keepLayers == nil,
@@ -171,7 +177,7 @@ public struct Distil: Pass {
       StudentRequest(
         shape: shape,
         config: student,
-        importance: nil
+        importance: choose == .importance ? try context.importance(of: model) : nil
       )
     )
     let workers = context.threads.map { Workers(threads: $0) } ?? .automatic

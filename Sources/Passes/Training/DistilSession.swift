@@ -32,20 +32,28 @@ struct DistilSession {
   /// - Returns: the parameters that learned.
   func trainDecoder(on workers: Workers) throws -> [TensorName: DerivedTensor] {
     let pairs = try comparedValues()
-    let model = try TeacherModel(executor, showing: pairs.map(\.teacher))
-    let (graph, source, losses) = try judged(pairs, model.states, isPerSequence: false)
-    let parameters = try ParameterSet(graph, source, on: workers, isTrained: learns)
-    guard model.vocabulary == HeadLoss.vocabulary(of: graph) else {
+    let vocabularies = (HeadLoss.vocabulary(of: teacher.graph), HeadLoss.vocabulary(of: student.graph))
+    guard vocabularies.0 == vocabularies.1 else {
       throw PassError(
         Distil.name,
-        "the teacher knows \(model.vocabulary) tokens and the student "
-          + "\(HeadLoss.vocabulary(of: graph) ?? 0); both need one vocabulary."
+        "the teacher knows \(vocabularies.0 ?? 0) tokens and the student \(vocabularies.1 ?? 0); both "
+          + "need one vocabulary."
       )
     }
+    let windows = try context.trainingWindows(length: pass.training.length)
+    let teaching = try context.teaching(
+      teacher,
+      Distil.name,
+      windows: windows,
+      top: pass.top,
+      showing: pairs.map(\.teacher)
+    )
+    let (graph, source, losses) = try judged(pairs, teaching.states, isPerSequence: false)
+    let parameters = try ParameterSet(graph, source, on: workers, isTrained: learns)
     let task = try DecoderTask(
       graph,
       parameters,
-      windows: try context.trainingWindows(length: pass.training.length),
+      windows: windows,
       head: try HeadLoss(
         graph,
         labelWeight: pass.text,
@@ -53,7 +61,7 @@ struct DistilSession {
         divergence: pass.divergence.divergence,
         temperature: pass.temperature
       ),
-      teacher: { _, windows in try model.target(windows) },
+      teacher: teaching.target,
       others: losses,
       isCheckpointing: pass.training.recompute ?? false,
       on: workers
@@ -168,13 +176,14 @@ struct DistilSession {
   /// The graph and source with projections where widths differ, and the losses on its values.
   private func judged(
     _ pairs: [Compared],
-    _ states: TeacherStates,
+    _ states: TeacherStates?,
     isPerSequence: Bool
   ) throws -> (Graph, any TensorSource, [any Loss]) {
     var builder = GraphBuilder(extending: student.graph)
     var projections: [TensorName: DerivedTensor] = [:]
     var losses: [any Loss] = []
     for pair in pairs {
+      guard let states else { preconditionFailure("values are compared with a teacher that runs") }
       let target = { states[pair.teacher] }
       switch pair.kind {
       case .relations:

@@ -48,11 +48,14 @@ public struct QuantizationAwareTraining: Pass {
   public var text = 0.0
   /// Whether embeddings and the head learn too.
   public var embeddings = false
+  /// How many of the teacher's most likely tokens are stored for each place before training; 0 to run
+  /// the teacher beside it.
+  public var top = 0
 
   enum CodingKeys: String, CodingKey, CaseIterable {
     case ranges
     case rangeRate = "range-rate"
-    case teacher, text, embeddings
+    case teacher, text, embeddings, top
   }
 
   /// Learned ranges, and the model that the recipe began with as the teacher.
@@ -72,6 +75,7 @@ public struct QuantizationAwareTraining: Pass {
     teacher = try options.option(.teacher, default: teacher)
     text = try options.option(.text, default: text)
     embeddings = try options.option(.embeddings, default: embeddings)
+    top = try options.option(.top, default: top)
   }
 
   /// Writes the options side by side.
@@ -83,6 +87,7 @@ public struct QuantizationAwareTraining: Pass {
     try options.encode(teacher, forKey: .teacher)
     try options.encode(text, forKey: .text)
     try options.encode(embeddings, forKey: .embeddings)
+    try options.encode(top, forKey: .top)
   }
 
   /// Gives the trained model.
@@ -90,6 +95,7 @@ public struct QuantizationAwareTraining: Pass {
     if let fault = training.fault { throw PassError(Self.name, fault) }
     try require(teacher >= 0 && text >= 0, "teacher and text are weights of losses, from 0.")
     try require(teacher + text > 0, "teacher and text are both 0, so there is nothing to learn.")
+    try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
     try require(rangeRate >= 0, "range-rate is \(rangeRate); a number from 0 is needed.")
     try require(!model.graph.isEncoder, "encoders cannot be trained so yet; distil them.")
     let workers = context.threads.map { Workers(threads: $0) } ?? .automatic
@@ -103,12 +109,13 @@ public struct QuantizationAwareTraining: Pass {
       "no layer of the model is quantized. Put 'quantize-weights' before this pass."
     )
     let head = try HeadLoss(quantized.graph, labelWeight: text, teacherWeight: teacher)
+    let windows = try context.trainingWindows(length: training.length)
     let task = try DecoderTask(
       quantized.graph,
       quantized.parameters,
-      windows: try context.trainingWindows(length: training.length),
+      windows: windows,
       head: head,
-      teacher: try teacherTarget(context),
+      teacher: try teacherTarget(context, windows),
       isCheckpointing: training.recompute ?? false,
       onStep: { step in
         quantized.mendRanges()
@@ -127,7 +134,10 @@ public struct QuantizationAwareTraining: Pass {
     return quantized.model(from: model)
   }
 
-  private func teacherTarget(_ context: PassContext) throws -> DecoderTask.Teacher? {
+  private func teacherTarget(
+    _ context: PassContext,
+    _ windows: [[Int32]]
+  ) throws -> DecoderTask.Teacher? {
     guard teacher > 0 else { return nil }
     guard let reference = context.reference else {
       throw PassError(
@@ -135,9 +145,6 @@ public struct QuantizationAwareTraining: Pass {
         "there is no teacher. Name one, or learn from the text alone: teacher: 0, text: 1."
       )
     }
-    let model = try TeacherModel(
-      Executor(reference, threads: context.threads, memory: context.memory)
-    )
-    return { _, windows in try model.target(windows) }
+    return try context.teaching(reference, Self.name, windows: windows, top: top).target
   }
 }
