@@ -17,6 +17,13 @@ public struct Companions: Sendable {
     /// What may travel along is read as a whole; weights never are.
     private static let largestByteCount = 1 << 30
 
+    /// A file whose content is known.
+    package init(name: String, place: String, bytes: [UInt8]) {
+      self.name = name
+      self.place = place
+      content = { () throws(CheckpointError) in bytes }
+    }
+
     /// A file of the disk.
     package init(name: String, at path: String) {
       self.name = name
@@ -90,6 +97,11 @@ public struct Companions: Sendable {
       }
     tokenizerMetadata = []
     vocabulary = nil
+  }
+
+  /// Puts another file in the place of the one of its name.
+  package mutating func replace(with file: File) {
+    files = files.map { $0.name == file.name ? file : $0 }
   }
 
   /// Adds a file.

@@ -16,7 +16,7 @@ public struct LoadedModel: Sendable {
   /// Its family.
   public internal(set) var architecture: Architecture
   /// The files that travel with it: tokenizer, generation settings, licence.
-  public let companions: Companions
+  public internal(set) var companions: Companions
   /// The bytes of its tensors on disk.
   public internal(set) var byteCount: Int
   /// The files that hold it, for a record of what was read.

@@ -1,3 +1,4 @@
+import Foundation
 import Karat
 import KaratArchitectures
 import KaratBytes
@@ -267,5 +268,41 @@ private let families = [
     let norm = try own.model.source.tensor("model.norm.weight")
     let whole = try teacher.model.source.tensor("model.norm.weight")
     #expect(norm.isIdentical(to: whole.elements(hidden / 2..<hidden)))
+  }
+}
+
+@Suite struct StudentsOfEncoders {
+  @Test func theirPoolingSaysHowLongVectorsAre() throws {
+    try inTemporaryFolder { folder in
+      let path = try EditedModel("bert-tiny").write(to: folder + "/m")
+      let files = [
+        "modules.json":
+          #"[{"type": "sentence_transformers.models.Transformer", "path": ""}, {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}]"#,
+        "1_Pooling/config.json":
+          #"{"word_embedding_dimension": 64, "pooling_mode_cls_token": true}"#,
+      ]
+      try FileManager.default.createDirectory(
+        atPath: path + "/1_Pooling",
+        withIntermediateDirectories: true
+      )
+      for (name, text) in files {
+        try Data(text.utf8).write(to: URL(filePath: path + "/" + name))
+      }
+      let teacher = try LoadedModel.open(path)
+      let student = try teacher.student(StudentShape(heads: 2, hidden: 32))
+      try ModelWriter().write(
+        student.model.model,
+        from: student.model,
+        record: ModelRecord(command: "distill"),
+        to: folder + "/s"
+      )
+      let pooling = try JSONValue.parse(
+        ReadableFile.contents(of: folder + "/s/1_Pooling/config.json")
+      )
+      #expect(pooling == ["word_embedding_dimension": 32, "pooling_mode_cls_token": true])
+      let own = try LoadedModel.open(folder + "/s")
+      #expect(own.model.graph == student.model.model.graph)
+      #expect(try result(own).count == 32)
+    }
   }
 }

@@ -85,6 +85,10 @@ extension LoadedModel {
     student.model = Model(graph: plan.graph, source: taken)
     student.config = plan.config
     student.architecture = plan.architecture
+    if isEncoder, let hidden = plan.config["hidden_size"]?.int, hidden != config["hidden_size"]?.int
+    {
+      try student.companions.setVectorLength(hidden)
+    }
     student.byteCount = taken.manifest.totalBytes
     return Student(model: student, report: plan.report)
   }
