@@ -116,7 +116,7 @@ let package = Package(
     // What several test targets need; no product holds it.
     .target(
       name: "KaratTestSupport",
-      dependencies: ["KaratBytes", "KaratCheckpoints", "KaratTensors"],
+      dependencies: ["KaratBytes", "KaratCheckpoints", "KaratEngine", "KaratTensors"],
       path: "Tests/Support",
       swiftSettings: settings
     ),

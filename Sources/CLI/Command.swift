@@ -17,8 +17,10 @@ struct KaratCommand: ParsableCommand {
       """,
     version: ModelRecord.toolVersion,
     subcommands: [
-      InspectCommand.self, ConvertCommand.self, QuantizeCommand.self, QATCommand.self, DistillCommand.self,
-      VerifyCommand.self, RunCommand.self, GenerateCommand.self, TokenizeCommand.self, LogitsCommand.self,
+      InspectCommand.self, ConvertCommand.self, QuantizeCommand.self, QATCommand.self,
+      DistillCommand.self,
+      VerifyCommand.self, RunCommand.self, GenerateCommand.self, TokenizeCommand.self,
+      LogitsCommand.self,
       BenchCommand.self,
     ]
   )

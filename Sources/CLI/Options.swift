@@ -40,24 +40,40 @@ struct MemoryOptions: ParsableArguments {
 
   /// Has large buffers given back to the system as soon as they are freed.
   ///
-  /// glibc otherwise learns to keep them, and a process holds several times what it uses; other C
-  /// libraries lack the call.
+  /// glibc otherwise learns to keep them, and a process holds several times what it uses.
   private func returnLargeBuffers() {
+    Allocator.set(mapThreshold: 1 << 20, trimThreshold: 8 << 20)
+  }
+}
+
+/// How glibc's allocator treats large buffers; other C libraries lack the call.
+enum Allocator {
+  /// Has buffers up to 32 MB kept when they are freed: training takes the same ones in every step, and
+  /// the system clears each page anew that it gives out.
+  static func keepBuffers() {
+    set(mapThreshold: 32 << 20, trimThreshold: .max)
+  }
+
+  /// - Parameters:
+  ///   - mapThreshold: the bytes from which a buffer is pages of its own, given back when it is freed.
+  ///   - trimThreshold: the free bytes at the end of memory that are kept.
+  fileprivate static func set(mapThreshold: Int32, trimThreshold: Int32) {
     guard let program = dlopen(nil, RTLD_NOW), let symbol = dlsym(program, "mallopt") else {
       return
     }
     typealias SetOption = @convention(c) (_ option: Int32, _ value: Int32) -> Int32
     let setOption = unsafeBitCast(symbol, to: SetOption.self)
-    let (mapThreshold, trimThreshold): (Int32, Int32) = (-3, -1)
-    _ = setOption(mapThreshold, 1 << 20)
-    _ = setOption(trimThreshold, 8 << 20)
+    _ = setOption(-3, mapThreshold)
+    _ = setOption(-1, trimThreshold)
   }
 }
 
 /// Options of the text that models are compared on.
 struct WindowOptions: ParsableArguments {
+  static let defaultLength = 512
+
   @Option(help: "Tokens of one window.")
-  var window = 512
+  var window = defaultLength
 
   @Option(help: "How many windows to take at most, from the beginning of the text.")
   var windows: Int?

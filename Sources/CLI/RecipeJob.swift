@@ -14,7 +14,8 @@ struct RecipeJob {
   /// Whether the user wrote the recipe, instead of naming a preset.
   var isRecipeOwn = true
   var maximumDrop: Double?
-  var windows = WindowOptions()
+  /// Tokens of one window to verify on, and how many windows there are at most.
+  var windows = (length: WindowOptions.defaultLength, limit: Int?.none)
   var threads: Int?
   var memory = MemoryOptions()
   /// The model that passes which train learn from, where it is another than the one they start from.
@@ -31,6 +32,9 @@ struct RecipeJob {
     var pipeline = Pipeline(recipe, progress: terminal.progress)
     pipeline.threads = threads
     pipeline.memory = memory.budget(terminal)
+    if recipe.passes.contains(where: { $0 is QuantizationAwareTraining || $0 is Distil }) {
+      Allocator.keepBuffers()
+    }
     pipeline.checksIgnored = isRecipeOwn
     pipeline.maximumDrop = maximumDrop ?? pipeline.maximumDrop
     pipeline.teacher = try teacher.map { try LoadedModel.open($0) }
@@ -88,8 +92,8 @@ struct RecipeJob {
       }
       pipeline.heldOut = try TokenWindows(
         measuring: heldOut,
-        length: windows.window,
-        limit: windows.windows,
+        length: windows.length,
+        limit: windows.limit,
         name: data ?? self.calibration ?? "no text"
       ).windows
     }

@@ -80,9 +80,10 @@ final class Terminal: Sendable {
   ) -> String {
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
     let fraction = step.total > 0 ? Double(step.done) / Double(step.total) : 1
-    var parts = [
-      "\(step.task): \(progress(step))"
-    ] + details
+    var parts =
+      [
+        "\(step.task): \(progress(step))"
+      ] + details
     if isInteractive {
       let filled = Int(fraction * 24)
       let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)

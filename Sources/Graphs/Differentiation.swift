@@ -36,6 +36,8 @@ package struct Differentiation {
   package let binding: Binding
   package let workers: Workers
   package let rotations: RotationCache
+  /// In which numbers matrices are multiplied, or nil for float32.
+  package var rounding: Rounding?
 
   package init(
     inputs: [Operand],

@@ -55,6 +55,8 @@ package struct Evaluation {
   package let rotations: RotationCache
   /// Keys and values of earlier tokens, or nil where every run is a whole sequence.
   package let cache: KeyValueCache?
+  /// In which numbers matrices are multiplied, or nil for float32.
+  package var rounding: Rounding?
 
   package init(
     place: Int,

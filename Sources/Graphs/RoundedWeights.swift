@@ -1,3 +1,4 @@
+package import KaratKernels
 package import KaratTensors
 
 /// A layer whose weight is rounded whenever it is read, while it is trained.
@@ -21,15 +22,21 @@ extension Graph {
   /// What is computed has the same bits. Layers that share one quantization of their activation read
   /// one scale and zero point, so that these learn together.
   ///
+  /// - Parameter counting: which numbers the gradients of scales count.
   /// - Returns: the graph, and the layers whose weights it rounds, each once.
   /// - Throws: `GraphError` where a rule is broken.
-  package func withRoundedWeights() throws(GraphError) -> (graph: Graph, layers: [RoundedLayer]) {
+  package func withRoundedWeights(
+    counting: ScaleGradient = .learnedStepSize
+  ) throws(GraphError) -> (graph: Graph, layers: [RoundedLayer]) {
     var layers: [RoundedLayer] = []
     var known: Set<TensorName> = []
     let graph = try rewritten { rewriter, node throws(GraphError) in
       let scheme: Scheme
       let codes: Int
       switch node.op {
+      case .quantize(let quantize):
+        let op = Op.quantize(Quantize(quantize.scheme, counting: counting))
+        return try rewriter.add(op, try rewriter.new(node.inputs), like: node)
       case .integerLinear(let linear): (scheme, codes) = (linear.weights, 1)
       case .dequantize(let dequantize) where dequantize.scheme.granularity == .channel:
         (scheme, codes) = (dequantize.scheme, 0)
@@ -46,7 +53,11 @@ extension Graph {
       )
       let scale = try rewriter.new(node.inputs[codes + 1])
       inputs.append(
-        try rewriter.add(.roundWeight(RoundWeight(scheme)), [numbers, scale], like: node)
+        try rewriter.add(
+          .roundWeight(RoundWeight(scheme, counting: counting)),
+          [numbers, scale],
+          like: node
+        )
       )
       inputs.append(scale)
       let range = staticRange(of: node)

@@ -99,7 +99,7 @@ public struct EmbeddingFindings: VerificationReport {
       )
     }
     table.row("texts", "\(texts)" + (ranking.map { " in \($0.pairs) pairs" } ?? ""))
-    table.row("allowed drop", number(maximumDrop))
+    table.row("allowed drop", maximumDrop.isFinite ? number(maximumDrop) : "any")
     let hasInterval = (ranking == nil ? distanceBounds : ranking?.dropBounds) != nil
     table.row("verdict", verdict.explanation(of: "drop", hasInterval: hasInterval))
     return table.text

@@ -65,7 +65,7 @@ extension Findings {
       )
     }
     table.row("scored tokens", "\(tokens) in \(windows) windows of \(windowLength)")
-    table.row("allowed rise", percent(maximumDrop))
+    table.row("allowed rise", maximumDrop.isFinite ? percent(maximumDrop) : "any")
     table.row("verdict", verdict.explanation(of: "rise", hasInterval: ratio.bounds != nil))
     return table.text
   }

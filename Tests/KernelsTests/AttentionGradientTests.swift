@@ -93,9 +93,9 @@ extension Kernels {
     )
     func gradients(_ wanted: [Bool], on workers: Workers) -> [Float] {
       var sums = [[Float]](repeating: [], count: 3)
-      sums[2] = accumulated(onto: before[2]) { toV in
-        sums[1] = accumulated(onto: before[1]) { toK in
-          sums[0] = accumulated(onto: before[0]) { toQ in
+      sums[2] = added(to: before[2]) { toV in
+        sums[1] = added(to: before[1]) { toK in
+          sums[0] = added(to: before[0]) { toQ in
             (mask ?? []).withUnsafeBufferPointer { numbers in
               attentionGradient(
                 q: q,

@@ -96,7 +96,7 @@ extension Kernels {
       var sums = [[Float]](repeating: [], count: before.count)
       func collect(_ targets: [UnsafeMutablePointer<Float>]) {
         guard targets.count == before.count else {
-          sums[targets.count] = accumulated(onto: before[targets.count]) { collect(targets + [$0]) }
+          sums[targets.count] = added(to: before[targets.count]) { collect(targets + [$0]) }
           return
         }
         latentAttentionGradient(

@@ -31,7 +31,7 @@ extension Kernels {
     )
     sweep { workers -> [Double] in
       var range = (scale: 0.0, zeroPoint: 0.0)
-      let sums = accumulated(onto: before) { out in
+      let sums = added(to: before) { out in
         range = quantizeGradient(
           x: x,
           count: count,
@@ -96,8 +96,8 @@ extension Kernels {
     }
     sweep { workers in
       var sums: [Float] = []
-      let scaleSums = accumulated(onto: scales) { scaleSums in
-        sums = accumulated(onto: before) { out in
+      let scaleSums = added(to: scales) { scaleSums in
+        sums = added(to: before) { out in
           quantizeRowsGradient(
             weight: weight,
             rows: rows,
@@ -134,7 +134,7 @@ extension Kernels {
     let codes = Reference.quantize(x: x, scale: scale, zeroPoint: zeroPoint)
     #expect(codes.map { Float(Int($0) - Int(zeroPoint)) * scale } == (try floats("tensor.out")))
     var range = (scale: 0.0, zeroPoint: 0.0)
-    let found = accumulated(onto: x.map { _ in 0 }) { out in
+    let found = added(to: x.map { _ in 0 }) { out in
       range = quantizeGradient(
         x: x,
         count: x.count,
@@ -154,7 +154,7 @@ extension Kernels {
     #expect(abs(range.zeroPoint - learnedZero) <= 1e-5 * abs(learnedZero), "\(range)")
 
     let weight = try floats("w")
-    let byRow = accumulated(onto: weight.map { _ in 0 }) { out in
+    let byRow = added(to: weight.map { _ in 0 }) { out in
       if let scales = try? floats("channel.scale"), let gradient = try? floats("channel.upstream") {
         quantizeRowsGradient(
           weight: weight,

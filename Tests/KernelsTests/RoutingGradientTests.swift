@@ -50,7 +50,7 @@ extension Kernels {
       gradient: upstream
     )
     sweep { workers in
-      accumulated(onto: before) {
+      added(to: before) {
         routeGradient(
           logits: logits.map { Float($0) },
           indices: indices,
@@ -92,7 +92,7 @@ extension Kernels {
     sweep { workers -> [Double] in
       var (loss, entropy) = (0.0, 0.0)
       let x = logits.map { Float($0) }
-      let sums = accumulated(onto: before) {
+      let sums = added(to: before) {
         loss = balanceLoss(
           logits: x,
           indices: indices,
@@ -175,8 +175,8 @@ extension Kernels {
     let (floats, gradient) = (rows.map { Float($0) }, upstream.map { Float($0) })
     sweep { workers in
       var toRows: [Float] = []
-      let toWeights = accumulated(onto: weightsBefore) { toWeights in
-        toRows = accumulated(onto: before) { toRows in
+      let toWeights = added(to: weightsBefore) { toWeights in
+        toRows = added(to: before) { toRows in
           withPointer(floats) { floats in
             combineRowsGradient(
               rows: (0..<slots).map { floats + $0 * features },
@@ -224,7 +224,7 @@ extension Kernels {
       }
     }
     sweep { workers in
-      accumulated(onto: before) { out in
+      added(to: before) { out in
         slots.withUnsafeBufferPointer {
           gatherRowsGradient(
             gradient: gradient,

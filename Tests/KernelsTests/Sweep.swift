@@ -61,6 +61,13 @@ func added(to before: [Float], _ body: (UnsafeMutablePointer<Float>) -> Void) ->
 /// a + b, element by element.
 func sum(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).map { $0 + $1 } }
 
+/// Lends the memory of an array, where there is any.
+func withPointer<Element>(_ array: [Element], _ body: (UnsafePointer<Element>) -> Void) {
+  array.withUnsafeBufferPointer { buffer in
+    if let base = buffer.baseAddress { body(base) }
+  }
+}
+
 /// The instruction sets to try: all where `KARAT_SWEEP` is set, else the one that is in use anyway.
 ///
 /// The choice is the process's, so switching it beside other tests would change their last bits.

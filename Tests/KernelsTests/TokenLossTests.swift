@@ -164,7 +164,7 @@ extension Kernels {
     }
     sweep { workers -> [Double] in
       var (entropies, divergences) = ([7.0, 7, 7, 7], [7.0, 7, 7, 7])
-      let gradient = accumulated(onto: logits.map { Float($0) }) { out in
+      let gradient = added(to: logits.map { Float($0) }) { out in
         entropies = filled(rows, with: 7) { entropies in
           divergences = filled(rows, with: 7) { divergences in
             withPointer(labels) { labels in
@@ -234,7 +234,7 @@ extension Kernels {
       let teacher = Teacher(logits: logits, vocabulary: 40, known: known)
       sweep { workers in
         var losses = [7.0]
-        let gradient = accumulated(onto: logits.map { Float($0) }) { out in
+        let gradient = added(to: logits.map { Float($0) }) { out in
           losses = filled(1, with: 7) { losses in
             teacher.withRows { rows in
               tokenLosses(

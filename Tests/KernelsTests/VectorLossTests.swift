@@ -25,7 +25,7 @@ extension Kernels {
     let gradient = Reference.meanSquaredErrorGradient(x: x, target: target)
     sweep { workers -> [Double] in
       var loss = 0.0
-      let sums = accumulated(onto: before) {
+      let sums = added(to: before) {
         loss = meanSquaredError(
           x: x,
           target: target,
@@ -72,7 +72,7 @@ extension Kernels {
     let gradient = Reference.cosineLossGradient(x: x, target: target, rows: rows)
     sweep { workers -> [Double] in
       var losses: [Double] = []
-      let sums = accumulated(onto: before) { out in
+      let sums = added(to: before) { out in
         losses = filled(rows, with: 7) {
           cosineLoss(
             x: x,
@@ -145,7 +145,7 @@ extension Kernels {
     let before = numbers.floats(student.count, size: largest)
     sweep { workers -> [Double] in
       var loss = 0.0
-      let sums = accumulated(onto: before) { out in
+      let sums = added(to: before) { out in
         (mask ?? []).withUnsafeBufferPointer { numbers in
           loss = relationLoss(
             student: student.map { Float($0) },

@@ -116,8 +116,8 @@ struct DistillCommand: ParsableCommand {
     job.data = heldOut
     job.isVerified = heldOut != nil
     // A student is smaller on purpose: what that cost is shown, and gates nothing.
-    job.maximumDrop = .greatestFiniteMagnitude
-    job.windows = windows
+    job.maximumDrop = .infinity
+    job.windows = (windows.window, windows.windows)
     job.threads = resources.threads
     job.memory = memory
     try job.run()

@@ -70,7 +70,7 @@ struct QATCommand: ParsableCommand {
     job.data = heldOut
     job.isVerified = maxDrop != nil || heldOut != nil
     job.maximumDrop = maxDrop?.fraction
-    job.windows = windows
+    job.windows = (windows.window, windows.windows)
     job.threads = resources.threads
     job.memory = memory
     job.teacher = teacher

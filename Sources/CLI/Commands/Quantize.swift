@@ -63,7 +63,7 @@ struct QuantizeCommand: ParsableCommand {
     job.data = data
     job.isVerified = maxDrop != nil || data != nil
     job.maximumDrop = maxDrop?.fraction
-    job.windows = windows
+    job.windows = (windows.window, windows.windows)
     job.threads = resources.threads
     job.memory = memory
     try job.run()
@@ -130,8 +130,8 @@ struct RunCommand: ParsableCommand {
     job.data = parsed.verification?.data
     job.isVerified = true
     job.maximumDrop = parsed.verification?.maximumDrop
-    job.windows.window = parsed.verification?.window ?? job.windows.window
-    job.windows.windows = parsed.verification?.windows
+    job.windows.length = parsed.verification?.window ?? job.windows.length
+    job.windows.limit = parsed.verification?.windows
     job.threads = resources.threads
     job.memory = memory
     try job.run()

@@ -18,7 +18,11 @@ package final class DecoderTask: TrainingTask {
   private let head: HeadLoss
   private let differentiator: Differentiator
   private let teacher: Teacher?
-  private let onStep: (Int) -> Void
+  package var remembered: [ParameterSet.Item] = []
+  /// Is called before each step.
+  package var onBegin: (Int) -> Void = { _ in }
+  /// Is called after each step.
+  package var onFinish: (Int) -> Void = { _ in }
   /// Prepares losses beside the head's for a batch.
   private let prepare: ([[Int32]]) throws -> Void
 
@@ -33,7 +37,9 @@ package final class DecoderTask: TrainingTask {
   ///   - others: losses beside the head's.
   ///   - prepare: is called with the padded windows of a batch before others judge it.
   ///   - isCheckpointing: whether blocks are computed again to save memory.
-  ///   - onStep: is called after each step of the optimizer.
+  ///   - rounding: in which numbers matrices are multiplied, or nil for float32.
+  ///   - workers: the threads.
+  /// - Throws: `EngineError` where the graph reads no tokens.
   package init(
     _ graph: Graph,
     _ parameters: ParameterSet,
@@ -43,7 +49,7 @@ package final class DecoderTask: TrainingTask {
     others: [any Loss] = [],
     prepare: @escaping ([[Int32]]) throws -> Void = { _ in },
     isCheckpointing: Bool = false,
-    onStep: @escaping (Int) -> Void = { _ in },
+    rounding: Rounding? = nil,
     on workers: Workers
   ) throws(EngineError) {
     guard let ids = graph.named["input_ids"] else {
@@ -56,7 +62,6 @@ package final class DecoderTask: TrainingTask {
     self.head = head
     self.teacher = teacher
     self.prepare = prepare
-    self.onStep = onStep
     losses = [head] + others
     differentiator = Differentiator(
       graph,
@@ -66,6 +71,7 @@ package final class DecoderTask: TrainingTask {
       isCheckpointing: isCheckpointing,
       on: workers
     )
+    differentiator.rounding = rounding
   }
 
   package func weight(of example: Int) -> Double { Double(windows[example].count - 1) }
@@ -97,5 +103,7 @@ package final class DecoderTask: TrainingTask {
     differentiator.observe = show
   }
 
-  package func finishStep(_ step: Int) { onStep(step) }
+  package func beginStep(_ step: Int) { onBegin(step) }
+
+  package func finishStep(_ step: Int) { onFinish(step) }
 }

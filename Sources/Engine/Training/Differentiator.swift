@@ -14,6 +14,8 @@ package final class Differentiator {
   /// Whether each block's values are dropped after the forward run and computed again.
   package let isCheckpointing: Bool
 
+  /// In which numbers matrices are multiplied, or nil for float32.
+  package var rounding: Rounding?
   /// Is called in each forward run with values that are to be seen, as soon as they are computed.
   package var observe: (ValueID, Operand) -> Void = { _, _ in }
   /// The values that are to be seen.
@@ -38,6 +40,7 @@ package final class Differentiator {
   ///   - given: the values that runs begin from.
   ///   - losses: what is made small: their sum.
   ///   - isCheckpointing: whether to save memory at the cost of time.
+  ///   - workers: the threads.
   package init(
     _ graph: Graph,
     _ parameters: ParameterSet,
@@ -130,18 +133,18 @@ package final class Differentiator {
         on: workers
       )
     }
-    node.op.operation.evaluate(
-      Evaluation(
-        place: place,
-        inputs: inputs,
-        outputs: outputs,
-        packed: packed,
-        binding: binding,
-        workers: workers,
-        rotations: rotations,
-        cache: nil
-      )
+    var run = Evaluation(
+      place: place,
+      inputs: inputs,
+      outputs: outputs,
+      packed: packed,
+      binding: binding,
+      workers: workers,
+      rotations: rotations,
+      cache: nil
     )
+    run.rounding = rounding
+    node.op.operation.evaluate(run)
   }
 
   /// The binding of a run with the number of rows that reach a node's expert, where it has one.
@@ -191,17 +194,17 @@ package final class Differentiator {
 
   private func differentiate(_ place: Int, _ outputs: [ValueID], _ binding: Binding) {
     let node = graph.nodes[place]
-    node.op.operation.differentiate(
-      Differentiation(
-        inputs: node.inputs.map(operand),
-        outputs: outputs.map(operand),
-        upstream: outputs.map { gradients[$0] },
-        targets: node.inputs.map { plan.carries($0) ? gradient(of: $0) : nil },
-        binding: binding,
-        workers: workers,
-        rotations: rotations
-      )
+    var run = Differentiation(
+      inputs: node.inputs.map(operand),
+      outputs: outputs.map(operand),
+      upstream: outputs.map { gradients[$0] },
+      targets: node.inputs.map { plan.carries($0) ? gradient(of: $0) : nil },
+      binding: binding,
+      workers: workers,
+      rotations: rotations
     )
+    run.rounding = rounding
+    node.op.operation.differentiate(run)
   }
 
   /// Where the gradient of a value is added up, zero at first.

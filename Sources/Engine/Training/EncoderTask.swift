@@ -22,6 +22,8 @@ package final class EncoderTask: TrainingTask {
   ///   - texts: what it learns from, each with its special tokens.
   ///   - losses: what is judged; each text counts as one.
   ///   - isCheckpointing: whether blocks are computed again to save memory.
+  ///   - rounding: in which numbers matrices are multiplied, or nil for float32.
+  ///   - workers: the threads.
   ///   - prepare: is called with a batch before it is judged.
   package init(
     _ graph: Graph,
@@ -29,6 +31,7 @@ package final class EncoderTask: TrainingTask {
     texts: [[Int32]],
     losses: [any Loss],
     isCheckpointing: Bool = false,
+    rounding: Rounding? = nil,
     on workers: Workers,
     prepare: @escaping (TokenBatch) throws -> Void
   ) {
@@ -45,6 +48,7 @@ package final class EncoderTask: TrainingTask {
       isCheckpointing: isCheckpointing,
       on: workers
     )
+    differentiator.rounding = rounding
   }
 
   private static let inputs = ["input_ids", "attention_mask", "token_type_ids"]
@@ -54,7 +58,8 @@ package final class EncoderTask: TrainingTask {
   package func accumulate(_ examples: [Int], factor: Float) throws -> [Double] {
     let batch = TokenBatch(examples.map { texts[$0] })
     try prepare(batch)
-    for case let loss as StateLoss in losses where loss.values[0] != graph.named["sentence_embedding"] {
+    let vectors = graph.named["sentence_embedding"]
+    for case let loss as StateLoss in losses where loss.values[0] != vectors {
       loss.rows = .tokens(lengths: examples.map { texts[$0].count })
     }
     for case let loss as AttentionRelationLoss in losses { loss.mask = Array(batch.mask.joined()) }

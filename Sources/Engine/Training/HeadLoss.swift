@@ -54,6 +54,7 @@ package final class HeadLoss: Loss {
   ///   - teacherWeight: what the divergence from the teacher is multiplied by; 0 for none.
   ///   - divergence: how teacher and student are compared.
   ///   - temperature: what the logits of both are divided by for that.
+  ///   - rowsAtATime: how many rows of logits are in memory at a time.
   /// - Throws: `EngineError` where the graph has no such head.
   package init(
     _ graph: Graph,

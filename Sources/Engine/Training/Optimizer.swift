@@ -13,6 +13,8 @@ final class Optimizer {
   }
 
   private let parameters: [ParameterSet.Item]
+  /// What else belongs to a state.
+  private let others: [ParameterSet.Item]
   private let options: TrainingOptions
   private let workers: Workers
   private var memories: [Memory] = []
@@ -24,9 +26,11 @@ final class Optimizer {
     _ parameters: [ParameterSet.Item],
     _ options: TrainingOptions,
     _ groups: ParameterGroups,
+    remembering others: [ParameterSet.Item] = [],
     on workers: Workers
   ) {
     self.parameters = parameters
+    self.others = others
     self.options = options
     self.workers = workers
     self.groups = groups
@@ -162,6 +166,7 @@ extension Optimizer {
   private func forEachTensor(
     _ body: (TensorName, Shape, UnsafeMutablePointer<Float>) throws -> Void
   ) rethrows {
+    for item in others { try body(TensorName("other") / item.name.text, item.shape, item.values) }
     for (item, memory) in zip(parameters, memories) {
       try body(TensorName("parameter") / item.name.text, item.shape, item.values)
       try body(TensorName("first") / item.name.text, item.shape, memory.first)

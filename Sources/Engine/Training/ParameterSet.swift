@@ -20,6 +20,12 @@ package final class ParameterSet {
 
     package var count: Int { shape.elementCount }
 
+    /// Numbers that no graph reads, zero at first.
+    package convenience init(_ name: TensorName, zeros shape: Shape) {
+      self.init(name, ValueType(.f32, shape.dimensions.map(Extent.fixed)), isTrained: false)
+      values.update(repeating: 0, count: count)
+    }
+
     fileprivate init(_ name: TensorName, _ type: ValueType, isTrained: Bool) {
       self.name = name
       shape = type.shape(Binding(batch: 0, length: 0))
@@ -66,6 +72,7 @@ package final class ParameterSet {
   /// - Parameters:
   ///   - graph: what reads them.
   ///   - source: where their first numbers come from.
+  ///   - workers: the threads.
   ///   - isTrained: which of them learn.
   /// - Throws: `CheckpointError` where one cannot be pulled.
   package init(

@@ -27,6 +27,7 @@ package final class Trainer {
   ///   - seed: decides the order of the examples.
   ///   - identity: what tells this training from others, such as its recipe and the hash of its data.
   ///   - archive: where states are kept, or nil for nowhere.
+  ///   - workers: the threads.
   /// - Throws: `EngineError` where there are no examples, or an option cannot be followed.
   package init(
     _ task: any TrainingTask,
@@ -44,7 +45,13 @@ package final class Trainer {
     self.options = options
     self.archive = archive
     self.identity = identity.merging(["seed": "\(seed)"]) { $1 }
-    optimizer = Optimizer(task.parameters.trained, options, task.groups, on: workers)
+    optimizer = Optimizer(
+      task.parameters.trained,
+      options,
+      task.groups,
+      remembering: task.remembered,
+      on: workers
+    )
     schedule = RateSchedule(options)
     order = ExampleOrder(lengths: task.lengths, batch: options.batch, seed: seed)
     scale = LossScale(isDynamic: options.arithmetic == .f16)
@@ -72,10 +79,10 @@ package final class Trainer {
   private func take(_ step: Int) throws -> TrainingMetrics {
     let start = ContinuousClock.now
     let examples = order.examples(step)
+    task.beginStep(step)
     let total = examples.reduce(0) { $0 + task.weight(of: $1) }
     var sums = task.losses.map { _ in 0.0 }
-    for first in stride(from: 0, to: examples.count, by: options.microBatch) {
-      let part = Array(examples[first..<min(first + options.microBatch, examples.count)])
+    for part in parts(of: examples) {
       let found = try task.accumulate(part, factor: Float(scale.factor / max(total, 1)))
       for (index, sum) in found.enumerated() { sums[index] += sum }
     }
@@ -113,6 +120,28 @@ package final class Trainer {
       isSkipped: isSkipped
     )
   }
+
+  /// Examples that run together: the longest come first, so that those of a part are alike.
+  private func parts(of examples: [Int]) -> [[Int]] {
+    let lengths = task.lengths
+    var parts: [[Int]] = []
+    var longest = 0
+    for example in examples {
+      let count = parts.last?.count ?? 0
+      let isFull =
+        options.microBatch.map { count >= $0 } ?? ((count + 1) * longest > Self.tokensAtATime)
+      if parts.isEmpty || isFull {
+        parts.append([example])
+        longest = lengths[example]
+      } else {
+        parts[parts.count - 1].append(example)
+      }
+    }
+    return parts
+  }
+
+  /// Tokens that run together: enough rows for fast products, few enough for little memory.
+  private static let tokensAtATime = 2048
 
   // MARK: States
 

@@ -33,6 +33,8 @@ public struct TrainingMetrics: Sendable, Hashable {
   /// One line of a metrics file.
   ///
   /// - Parameter timed: whether seconds and tokens per second are part of it.
+  /// - Returns: an object with `step`, `loss`, each loss by its name, `learning_rate`,
+  ///   `gradient_norm` and `tokens`.
   public func json(timed: Bool = true) -> JSONValue {
     var object = JSONObject()
     object["step"] = .number(JSONNumber(step))

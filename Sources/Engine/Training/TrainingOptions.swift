@@ -1,3 +1,5 @@
+package import KaratGraphs
+
 /// How a model is trained: the optimizer, its rate, and how much is learned from at a time.
 public struct TrainingOptions: Sendable, Hashable, Codable {
   /// How gradients become steps.
@@ -39,8 +41,9 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public var steps = 200
   /// How many windows, or texts, one step learns from.
   public var batch = 4
-  /// How many of them run at a time; gradients add up over a step.
-  public var microBatch = 1
+  /// How many of them run at a time, gradients adding up over a step; nil for as many as have 2,048
+  /// tokens together.
+  public var microBatch: Int?
   /// Tokens of one window.
   public var length = 512
   /// How gradients become steps.
@@ -103,7 +106,7 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     }
     try read(.steps, &steps)
     try read(.batch, &batch)
-    try read(.microBatch, &microBatch)
+    microBatch = try options.decodeIfPresent(Int.self, forKey: .microBatch) ?? microBatch
     try read(.length, &length)
     try read(.optimizer, &optimizer)
     try read(.learningRate, &learningRate)
@@ -121,10 +124,20 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     try read(.keep, &keep)
   }
 
+  /// In which numbers matrices are multiplied, or nil for float32.
+  package var rounding: Rounding? {
+    switch arithmetic {
+    case .f32: nil
+    case .bf16: .bfloat16
+    case .f16: .float16
+    case .f8: .float8
+    }
+  }
+
   /// What is wrong with the options, or nil where they can be followed.
   package var fault: String? {
     let counts = [
-      ("steps", steps, 1), ("batch", batch, 1), ("micro-batch", microBatch, 1),
+      ("steps", steps, 1), ("batch", batch, 1), ("micro-batch", microBatch ?? 1, 1),
       ("length", length, 2), ("save-every", saveEvery, 0), ("keep", keep, 1),
     ]
     for (name, count, least) in counts where count < least {

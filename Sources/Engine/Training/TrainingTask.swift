@@ -21,11 +21,19 @@ package protocol TrainingTask: AnyObject {
   /// - Throws: what reading them, or the losses, throws.
   func accumulate(_ examples: [Int], factor: Float) throws -> [Double]
 
+  /// Parameters without gradients that change all the same, and other numbers that a state must hold.
+  var remembered: [ParameterSet.Item] { get }
+
+  /// Is called before each step.
+  func beginStep(_ step: Int)
+
   /// Mends what a step may not leave as it is, such as a scale that fell to zero.
   func finishStep(_ step: Int)
 }
 
 extension TrainingTask {
   package var groups: ParameterGroups { ParameterGroups() }
+  package var remembered: [ParameterSet.Item] { [] }
+  package func beginStep(_ step: Int) {}
   package func finishStep(_ step: Int) {}
 }

@@ -31,51 +31,61 @@ public struct Linear: Operation {
 
   package func evaluate(_ run: Evaluation) {
     let (x, weight) = (run.inputs[0], run.inputs[1])
-    linear(
-      x: x.floats,
-      rows: x.rows,
-      inFeatures: x.features,
-      weight: weight.floats,
-      outFeatures: weight.rows,
-      bias: run.inputs.count == 3 ? run.inputs[2].floats : nil,
-      out: run.outputs[0].mutableFloats,
-      // Whole sequences may run together with others, or in parts.
-      isSteady: run.cache == nil,
-      on: run.workers
-    )
+    run.rounding.withFactor(x, on: run.workers) { numbers in
+      run.rounding.withFactor(weight, on: run.workers) { weights in
+        linear(
+          x: numbers,
+          rows: x.rows,
+          inFeatures: x.features,
+          weight: weights,
+          outFeatures: weight.rows,
+          bias: run.inputs.count == 3 ? run.inputs[2].floats : nil,
+          out: run.outputs[0].mutableFloats,
+          // Whole sequences may run together with others, or in parts.
+          isSteady: run.cache == nil,
+          on: run.workers
+        )
+      }
+    }
   }
 
   package var gradientReads: GradientReads? { GradientReads(inputs: [0, 1]) }
 
   package func differentiate(_ run: Differentiation) {
-    let (x, weight, gradient) = (run.inputs[0], run.inputs[1], run.gradient())
-    if let target = run.target(0) {
-      linearInputGradient(
-        gradient: gradient.floats,
-        rows: x.rows,
-        inFeatures: x.features,
-        weight: weight.floats,
-        outFeatures: weight.rows,
-        addTo: target,
-        on: run.workers
-      )
-    }
-    if let target = run.target(1) {
-      linearWeightGradient(
-        x: x.floats,
-        gradient: gradient.floats,
-        rows: x.rows,
-        inFeatures: x.features,
-        outFeatures: weight.rows,
-        addTo: target,
-        on: run.workers
-      )
+    let (x, weight, upstream) = (run.inputs[0], run.inputs[1], run.gradient())
+    run.rounding.withGradient(upstream, on: run.workers) { gradient in
+      if let target = run.target(0) {
+        run.rounding.withFactor(weight, on: run.workers) { weights in
+          linearInputGradient(
+            gradient: gradient,
+            rows: x.rows,
+            inFeatures: x.features,
+            weight: weights,
+            outFeatures: weight.rows,
+            addTo: target,
+            on: run.workers
+          )
+        }
+      }
+      if let target = run.target(1) {
+        run.rounding.withFactor(x, on: run.workers) { numbers in
+          linearWeightGradient(
+            x: numbers,
+            gradient: gradient,
+            rows: x.rows,
+            inFeatures: x.features,
+            outFeatures: weight.rows,
+            addTo: target,
+            on: run.workers
+          )
+        }
+      }
     }
     if let bias = run.target(2) {
       addColumnSums(
-        of: gradient.floats,
-        rows: gradient.rows,
-        features: gradient.features,
+        of: upstream.floats,
+        rows: upstream.rows,
+        features: upstream.features,
         addTo: bias,
         on: run.workers
       )

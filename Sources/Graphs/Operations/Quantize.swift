@@ -1,4 +1,4 @@
-import KaratKernels
+package import KaratKernels
 public import KaratTensors
 
 /// Real activations to codes, by a scale and zero point from calibration, or by a scale that each
@@ -16,9 +16,12 @@ public import KaratTensors
 public struct Quantize: Operation {
   /// How numbers become codes.
   public let scheme: Scheme
+  /// Which numbers the gradient of a static scale counts.
+  package let counting: ScaleGradient
 
-  package init(_ scheme: Scheme) {
+  package init(_ scheme: Scheme, counting: ScaleGradient = .learnedStepSize) {
     self.scheme = scheme
+    self.counting = counting
   }
 
   package var name: String { "quantize" }
@@ -84,6 +87,7 @@ public struct Quantize: Operation {
       count: x.count,
       scale: range.scales[0],
       zeroPoint: range.zeroPoint,
+      counting: counting,
       gradient: gradient.floats,
       addTo: run.target(0),
       on: run.workers

@@ -1,4 +1,4 @@
-import KaratKernels
+package import KaratKernels
 public import KaratTensors
 
 /// A weight to integer codes while it is trained: W F32[out, in] and a scale for each row F32[out, 1]
@@ -9,9 +9,12 @@ public import KaratTensors
 public struct RoundWeight: Operation {
   /// How numbers become codes.
   public let scheme: Scheme
+  /// Which numbers the gradient of a scale counts.
+  package let counting: ScaleGradient
 
-  package init(_ scheme: Scheme) {
+  package init(_ scheme: Scheme, counting: ScaleGradient = .learnedStepSize) {
     self.scheme = scheme
+    self.counting = counting
   }
 
   package var name: String { "round_weight" }
@@ -50,6 +53,7 @@ public struct RoundWeight: Operation {
       columns: weight.features,
       scales: scales.floats,
       limit: scheme.limit,
+      counting: counting,
       gradient: run.gradient().floats,
       addTo: run.target(0),
       addToScales: run.target(1),

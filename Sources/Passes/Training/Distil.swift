@@ -12,7 +12,8 @@ public struct Distil: Pass {
   /// The name in recipes.
   public static let name = "distil"
   /// One sentence on what it does.
-  public static let summary = "Make a smaller student of the model, and train it on what this gives."
+  public static let summary =
+    "Make a smaller student of the model, and train it on what this gives."
   /// The names of its options.
   public static let optionNames =
     CodingKeys.allCases.map(\.stringValue) + TrainingOptions.CodingKeys.allCases.map(\.stringValue)
@@ -67,6 +68,10 @@ public struct Distil: Pass {
   public var states = 0.0
   /// How states are compared.
   public var measure = StateMeasure.cosine
+  /// What the auxiliary loss that balances experts is multiplied by, and the entropy of routers.
+  public var balance = 0.0, routerEntropy = 0.0
+  /// How far a step moves the biases that balance experts without a loss.
+  public var biasRate = 0.0
   /// What the difference of relations among queries, keys and values in the last layer is multiplied
   /// by.
   public var relations = 0.0
@@ -85,7 +90,9 @@ public struct Distil: Pass {
     case choose
     case feedForward = "feed-forward"
     case heads, hidden, experts, dense, student, teacher, text, temperature, divergence, top
-    case states, measure, relations
+    case states, measure, relations, balance
+    case routerEntropy = "router-entropy"
+    case biasRate = "bias-rate"
   }
 
   /// A student as large as the teacher, trained on its distributions.
@@ -116,6 +123,9 @@ public struct Distil: Pass {
     states = try options.option(.states, default: states)
     measure = try options.option(.measure, default: measure)
     relations = try options.option(.relations, default: relations)
+    balance = try options.option(.balance, default: balance)
+    routerEntropy = try options.option(.routerEntropy, default: routerEntropy)
+    biasRate = try options.option(.biasRate, default: biasRate)
   }
 
   /// Writes the options side by side.
@@ -139,6 +149,9 @@ public struct Distil: Pass {
     try options.encode(states, forKey: .states)
     try options.encode(measure, forKey: .measure)
     try options.encode(relations, forKey: .relations)
+    try options.encode(balance, forKey: .balance)
+    try options.encode(routerEntropy, forKey: .routerEntropy)
+    try options.encode(biasRate, forKey: .biasRate)
   }
 
   /// What the student keeps of its teacher.
@@ -166,7 +179,10 @@ public struct Distil: Pass {
     if let fault = training.fault { throw PassError(Self.name, fault) }
     let weights = [teacher, text, states, relations]
     try require(weights.allSatisfy { $0 >= 0 }, "weights of losses are numbers from 0.")
-    try require(weights.contains { $0 > 0 }, "every loss has weight 0, so there is nothing to learn.")
+    try require(
+      weights.contains { $0 > 0 },
+      "every loss has weight 0, so there is nothing to learn."
+    )
     try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
     try require(temperature > 0, "temperature is \(temperature); a positive number is needed.")
     try require(

@@ -32,7 +32,9 @@ struct DistilSession {
   /// - Returns: the parameters that learned.
   func trainDecoder(on workers: Workers) throws -> [TensorName: DerivedTensor] {
     let pairs = try comparedValues()
-    let vocabularies = (HeadLoss.vocabulary(of: teacher.graph), HeadLoss.vocabulary(of: student.graph))
+    let vocabularies = (
+      HeadLoss.vocabulary(of: teacher.graph), HeadLoss.vocabulary(of: student.graph)
+    )
     guard vocabularies.0 == vocabularies.1 else {
       throw PassError(
         Distil.name,
@@ -62,12 +64,30 @@ struct DistilSession {
         temperature: pass.temperature
       ),
       teacher: teaching.target,
-      others: losses,
+      others: losses + routerLosses(graph),
       isCheckpointing: pass.training.recompute ?? false,
+      rounding: pass.training.rounding,
       on: workers
     )
+    let balancer = BiasBalancer(graph, parameters, rate: pass.biasRate)
+    if pass.biasRate > 0 {
+      task.observe(balancer.observed) { balancer.observe($0, $1) }
+      task.onFinish = { _ in balancer.step() }
+      task.remembered = balancer.biases
+    }
     try Trainer.run(task, pass.training, named: Distil.name, pass.json, in: context, on: workers)
-    return learned(parameters)
+    return learned(parameters, task.remembered)
+  }
+
+  private func routerLosses(_ graph: Graph) -> [any Loss] {
+    var losses: [any Loss] = []
+    for router in graph.routerValues {
+      if pass.balance > 0 { losses.append(BalanceLoss(router, weight: pass.balance)) }
+      if pass.routerEntropy != 0 {
+        losses.append(EntropyLoss(router, weight: pass.routerEntropy))
+      }
+    }
+    return losses
   }
 
   /// Trains an encoder on texts.
@@ -97,6 +117,7 @@ struct DistilSession {
       texts: context.calibrationSequences,
       losses: losses,
       isCheckpointing: pass.training.recompute ?? false,
+      rounding: pass.training.rounding,
       on: workers
     ) { try states.run($0) }
     try Trainer.run(task, pass.training, named: Distil.name, pass.json, in: context, on: workers)
@@ -112,9 +133,12 @@ struct DistilSession {
     !name.text.hasSuffix("e_score_correction_bias")
   }
 
-  private func learned(_ parameters: ParameterSet) -> [TensorName: DerivedTensor] {
+  private func learned(
+    _ parameters: ParameterSet,
+    _ others: [ParameterSet.Item] = []
+  ) -> [TensorName: DerivedTensor] {
     var tensors: [TensorName: DerivedTensor] = [:]
-    for item in parameters.trained where student.source.manifest[item.name] != nil {
+    for item in parameters.trained + others where student.source.manifest[item.name] != nil {
       tensors[item.name] = DerivedTensor(item.tensor)
     }
     return tensors
@@ -234,7 +258,8 @@ struct DistilSession {
     )
     var generator = SeededGenerator(seed: context.seed &+ UInt64(projections.count))
     let size = Float(1 / Double(width).squareRoot())
-    let numbers = (0..<wanted * width).map { _ in Float.random(in: -size..<size, using: &generator) }
+    let numbers = (0..<wanted * width).map { _ in Float.random(in: -size..<size, using: &generator)
+    }
     projections[name] = DerivedTensor(Tensor(numbers, shape: [wanted, width]))
     return try builder.add(
       .linear(Linear()),

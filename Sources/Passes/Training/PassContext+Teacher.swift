@@ -37,7 +37,10 @@ extension PassContext {
       )
     }
     guard let storeTeacher else {
-      throw PassError(pass, "top is \(top), and there is no place to store the teacher. Leave it out.")
+      throw PassError(
+        pass,
+        "top is \(top), and there is no place to store the teacher. Leave it out."
+      )
     }
     let stored = try storeTeacher(windows, top)
     let target: DecoderTask.Teacher = { examples, windows in

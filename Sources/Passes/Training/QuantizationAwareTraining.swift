@@ -99,7 +99,11 @@ public struct QuantizationAwareTraining: Pass {
     try require(rangeRate >= 0, "range-rate is \(rangeRate); a number from 0 is needed.")
     try require(!model.graph.isEncoder, "encoders cannot be trained so yet; distil them.")
     let workers = context.threads.map { Workers(threads: $0) } ?? .automatic
-    let quantized = try TrainableQuantization(model, on: workers) { name, graph in
+    let quantized = try TrainableQuantization(
+      model,
+      counting: ranges == .clipped ? .clipping : .learnedStepSize,
+      on: workers
+    ) { name, graph in
       embeddings || !graph.isEmbeddingOrHead(name)
     } isRangeTrained: {
       ranges == .learned || ranges == .clipped
@@ -117,18 +121,18 @@ public struct QuantizationAwareTraining: Pass {
       head: head,
       teacher: try teacherTarget(context, windows),
       isCheckpointing: training.recompute ?? false,
-      onStep: { step in
-        quantized.mendRanges()
-        if ranges == .observed, step + 1 == max(training.steps / 5, 1) { quantized.freeze() }
-      },
+      rounding: training.rounding,
       on: workers
     )
+    task.onFinish = { _ in quantized.mendRanges() }
     task.groups = quantized.groups(rangeRate: rangeRate)
     if ranges == .observed {
       let layers = quantized.observed
       task.observe(Set(layers.keys)) { value, numbers in
         if let layer = layers[value] { quantized.observe(layer, numbers) }
       }
+      task.remembered = quantized.remembered
+      task.onBegin = { step in quantized.isFrozen = step >= max(training.steps / 5, 1) }
     }
     try Trainer.run(task, training, named: Self.name, self.json, in: context, on: workers)
     return quantized.model(from: model)

@@ -13,23 +13,30 @@ final class TrainableQuantization {
   private let zeroPoints: Set<TensorName>
   private let smallest: [TensorName: Float]
   private let sizes: [TensorName: Double]
-  private var averages: [TensorName: (lower: Float, upper: Float)] = [:]
-  private var isFrozen = false
+  /// The smallest and largest number of each observed activation, averaged, and whether any was seen.
+  private let averages: [TensorName: ParameterSet.Item]
+  /// Whether observed ranges stay as they are.
+  var isFrozen = false
 
   /// Prepares a quantized model.
   ///
   /// - Parameters:
   ///   - model: its graph computes with codes; its weights learn from where they were before they
   ///     were rounded, where that is known.
+  ///   - counting: which numbers the gradients of scales count.
+  ///   - workers: the threads.
   ///   - isTrained: whether a parameter that is no range learns.
   ///   - isRangeTrained: whether scales and zero points do.
+  /// - Throws: `GraphError` where a rule is broken, `CheckpointError` where a parameter cannot be
+  ///   pulled.
   init(
     _ model: Model,
+    counting: ScaleGradient,
     on workers: Workers,
     isTrained: (TensorName, Graph) -> Bool,
     isRangeTrained: () -> Bool
   ) throws {
-    let (graph, layers) = try model.graph.withRoundedWeights()
+    let (graph, layers) = try model.graph.withRoundedWeights(counting: counting)
     let activations = Set(layers.compactMap(\.leader))
     let scales = Set(layers.map(\.weightScale)).union(activations.map { $0 / "input_scale" })
     let zeroPoints = Set(activations.map { $0 / "input_zero_point" })
@@ -49,6 +56,11 @@ final class TrainableQuantization {
       sizes[item.name] = numbers.reduce(0) { $0 + Double($1) } / Double(max(item.count, 1))
       smallest[item.name] = max((numbers.min() ?? 0) / 100, .leastNormalMagnitude)
     }
+    averages = Dictionary(
+      uniqueKeysWithValues: activations.map { layer in
+        (layer, ParameterSet.Item(layer / "observed_range", zeros: [3]))
+      }
+    )
     self.graph = graph
     self.layers = layers
     self.parameters = parameters
@@ -125,21 +137,25 @@ final class TrainableQuantization {
     guard !isFrozen else { return }
     let found = minMax(numbers.floats, count: numbers.count)
     guard found.finite else { return }
-    let last = averages[layer] ?? (found.min, found.max)
-    let average = (
-      lower: last.lower + 0.01 * (found.min - last.lower),
-      upper: last.upper + 0.01 * (found.max - last.upper)
-    )
-    averages[layer] = average
-    let range = QuantizationRange(spanning: average.lower, average.upper)
+    guard let average = averages[layer]?.values else { return }
+    if average[2] == 0 { (average[0], average[1], average[2]) = (found.min, found.max, 1) }
+    average[0] += 0.01 * (found.min - average[0])
+    average[1] += 0.01 * (found.max - average[1])
+    let range = QuantizationRange(spanning: average[0], average[1])
     parameters[layer / "input_scale"].values[0] = range.scale
     if zeroPoints.contains(layer / "input_zero_point") {
       parameters[layer / "input_zero_point"].values[0] = Float(range.zeroPoint)
     }
   }
 
-  /// Lets ranges stay as they are from now on.
-  func freeze() { isFrozen = true }
+  /// What observed ranges depend on: averages, and the ranges that follow them.
+  var remembered: [ParameterSet.Item] {
+    averages.sorted { $0.key < $1.key }.flatMap { layer, average in
+      [average]
+        + [layer / "input_scale", layer / "input_zero_point"]
+        .filter { scales.contains($0) || zeroPoints.contains($0) }.map { parameters[$0] }
+    }
+  }
 
   // MARK: What was trained
 
@@ -165,11 +181,14 @@ final class TrainableQuantization {
         }
       )
       guard let leader = layer.leader else { continue }
-      for name in ["input_scale", "input_zero_point"] where original.source.manifest[layer.path / name] != nil {
+      for name in ["input_scale", "input_zero_point"]
+      where original.source.manifest[layer.path / name] != nil {
         changes[layer.path / name] = DerivedTensor(parameters[leader / name].stored)
       }
     }
-    for item in parameters.trained where !codes.contains(item.name) && changes[item.name] == nil {
+    let changed =
+      parameters.trained + remembered.filter { original.source.manifest[$0.name] != nil }
+    for item in changed where !codes.contains(item.name) && changes[item.name] == nil {
       changes[item.name] = DerivedTensor(item.stored)
     }
     var model = original

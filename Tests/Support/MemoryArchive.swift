@@ -1,0 +1,35 @@
+package import KaratEngine
+package import KaratTensors
+import Synchronization
+
+/// Keeps states in memory.
+package final class MemoryArchive: TrainingArchive {
+  private let content: Mutex<(states: [Int: MemorySource], metrics: [TrainingMetrics])> = Mutex(
+    ([:], [])
+  )
+
+  package init() {}
+
+  package var states: [Int: MemorySource] { content.withLock(\.states) }
+  package var metrics: [TrainingMetrics] { content.withLock(\.metrics) }
+
+  package func newest() throws -> (any TensorSource)? {
+    states.max { $0.key < $1.key }?.value
+  }
+
+  package func save(_ state: any TensorSource, step: Int, keeping count: Int) throws {
+    guard let state = state as? MemorySource else { return }
+    content.withLock { content in
+      content.states[step] = state
+      for old in content.states.keys.sorted().dropLast(count) { content.states[old] = nil }
+    }
+  }
+
+  package func append(_ metrics: TrainingMetrics) throws {
+    content.withLock { $0.metrics.append(metrics) }
+  }
+
+  package func rewind(to step: Int) throws {
+    content.withLock { $0.metrics.removeAll { $0.step > step } }
+  }
+}
