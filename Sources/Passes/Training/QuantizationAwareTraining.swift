@@ -40,8 +40,8 @@ public struct QuantizationAwareTraining: Pass {
   public var training = TrainingOptions()
   /// How ranges come about.
   public var ranges = Ranges.learned
-  /// How much faster ranges learn than weights, relative to their size.
-  public var rangeRate = 10.0
+  /// By what part of itself a range changes in a step, at the highest learning rate.
+  public var rangeRate = 5e-3
   /// What the divergence from the teacher is multiplied by.
   public var teacher = 1.0
   /// What the cross-entropy with the text is multiplied by.
@@ -125,7 +125,7 @@ public struct QuantizationAwareTraining: Pass {
       on: workers
     )
     task.onFinish = { _ in quantized.mendRanges() }
-    task.groups = quantized.groups(rangeRate: rangeRate)
+    task.groups = quantized.groups(rangeRate: rangeRate / training.learningRate)
     if ranges == .observed {
       let layers = quantized.observed
       task.observe(Set(layers.keys)) { value, numbers in

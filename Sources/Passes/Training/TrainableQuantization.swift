@@ -92,7 +92,8 @@ final class TrainableQuantization {
     return source.overlaid(with: changes)
   }
 
-  /// How fast ranges learn: so that the same rate changes all of them by the same part.
+  /// How fast ranges learn, as a multiple of the rate of weights: scales relative to their size, zero
+  /// points to half of the codes.
   func groups(rangeRate: Double) -> ParameterGroups {
     var groups = ParameterGroups()
     let decays = groups.decays
