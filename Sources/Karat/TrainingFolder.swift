@@ -43,7 +43,7 @@ public struct TrainingFolder: TrainingArchive {
   /// Appends a line to the metrics.
   public func append(_ metrics: TrainingMetrics) throws {
     try create()
-    try add(metrics.json().serialized() + [UInt8(ascii: "\n")])
+    try add(metrics.json().serialized(indent: nil) + [UInt8(ascii: "\n")])
   }
 
   /// Keeps the metrics of the steps before one.

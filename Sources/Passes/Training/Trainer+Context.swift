@@ -19,7 +19,7 @@ extension Trainer {
       seed: context.seed,
       identity: [
         "pass": name,
-        "recipe": String(decoding: recipe.serialized(), as: UTF8.self),
+        "recipe": String(decoding: recipe.serialized(indent: nil), as: UTF8.self),
         "data": context.dataIdentity,
       ],
       archive: context.archive,
