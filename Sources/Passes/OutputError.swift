@@ -61,6 +61,7 @@ struct OutputError {
         of: "weight",
         scaled.shape,
         in: MemorySource(["weight": scaled]),
+        keptIn: ScaleStore(limit: nil),
         on: workers
       )
       let scales = Tensor(try channels.values(), shape: [scaled.shape[0], 1])

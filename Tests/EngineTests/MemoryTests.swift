@@ -116,6 +116,24 @@ import Testing
       _ = try Executor(alice, memory: half).logits(Self.windows[0])
     }
     #expect(halved?.contains("and has 20000, its part of 40000. Allow more: --memory ") == true)
+    // What a process is told to allow is enough.
+    let process = message {
+      let budget = MemoryBudget.process(bytes: 8_000_000).divided(by: 2)
+      try budget.require(30_000_000, for: "it")
+    }
+    #expect(
+      process
+        == "it needs 30000000 bytes of memory at a time, and has 3500000, its part of 8000000. Allow more: --memory 69MB."
+    )
+    for needed in [6_600_000, 30_000_000, 30_000_001, 900_000_000] {
+      let said = message {
+        try MemoryBudget.process(bytes: 8_000_000).divided(by: 2).require(needed, for: "it")
+      }
+      let words = said?.split(separator: " ").last ?? ""
+      let megabytes = try #require(Int(words.dropLast(3)))
+      let allowed = MemoryBudget.process(bytes: megabytes * 1_000_000).divided(by: 2)
+      #expect(message { try allowed.require(needed, for: "it") } == nil)
+    }
   }
 
   @Test func parametersStayWithinTheBudget() throws {
@@ -145,29 +163,5 @@ import Testing
     }
     let one = try pulled([Self.windows[0]])
     #expect(try pulled(Array(Self.windows.prefix(4))) == one)
-  }
-}
-
-/// A source that counts the elements that are pulled from it.
-private final class CountingSource: TensorSource {
-  private let base: any TensorSource
-  private nonisolated(unsafe) var count = 0
-  private let lock = NSLock()
-
-  init(_ base: any TensorSource) { self.base = base }
-
-  var pulled: Int { lock.withLock { count } }
-  var manifest: Manifest { base.manifest }
-  func isDivisible(_ name: TensorName) -> Bool { base.isDivisible(name) }
-
-  func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
-    let tensor = try base.tensor(name)
-    lock.withLock { count += tensor.shape.elementCount }
-    return tensor
-  }
-
-  func elements(_ range: Range<Int>, of name: TensorName) throws(CheckpointError) -> Tensor {
-    lock.withLock { count += range.count }
-    return try base.elements(range, of: name)
   }
 }
