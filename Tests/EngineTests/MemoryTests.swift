@@ -164,4 +164,48 @@ import Testing
     let one = try pulled([Self.windows[0]])
     #expect(try pulled(Array(Self.windows.prefix(4))) == one)
   }
+  /// What a cache takes after a prompt of so many tokens and a generation, and the logits along the way.
+  private func generated(
+    _ executor: Executor,
+    prompt: Int,
+    _ tokens: [Int32]
+  ) throws -> (bytes: Int, logits: [Float]) {
+    let cache = KeyValueCache(batch: 1)
+    var logits: [Float] = []
+    var start = 0
+    while start < tokens.count {
+      let length = start == 0 ? prompt : 1
+      let part = Array(tokens[start..<start + length])
+      try executor.run(tokens: [part], start: start, cache: cache, names: ["logits"]) {
+        logits += $1.copied().elements(as: Float.self)
+      }
+      start += length
+    }
+    return (cache.byteCount, logits)
+  }
+
+  @Test(arguments: [("mistral-tiny", 16), ("mixtral-window-tiny", 5), ("llama-tiny", 0)])
+  func aCacheKeepsWhatASlidingWindowSees(_ name: String, _ window: Int) throws {
+    let loaded = try LoadedModel.open(fixture(name))
+    let executor = Executor(loaded.model)
+    let size = executor.vocabularySize
+    let tokens = (0..<300).map { Int32(($0 * 37 + 11) % size) }
+    let layers = loaded.config["num_hidden_layers"]?.int ?? 0
+    let heads = loaded.config["num_key_value_heads"]?.int ?? 0
+    let headSize =
+      loaded.config["head_dim"]?.int
+      ?? (loaded.config["hidden_size"]?.int ?? 0)
+      / (loaded.config["num_attention_heads"]?.int ?? 1)
+    let perToken = 2 * layers * heads * headSize * MemoryLayout<Float>.stride
+    let expected = try executor.logits(tokens).elements(as: Float.self)
+    for prompt in [1, 3, 40, 150] {
+      let (bytes, logits) = try generated(executor, prompt: prompt, tokens)
+      #expect(relativeError(logits, expected) < 1e-4, "\(prompt)")
+      if window > 0 {
+        #expect(bytes <= 2 * window * perToken, "\(prompt)")
+      } else {
+        #expect(bytes >= tokens.count * perToken)
+      }
+    }
+  }
 }
