@@ -16,17 +16,17 @@ struct RunOptions: ParsableArguments {
 /// How much memory a command that runs models may take.
 struct MemoryOptions: ParsableArguments {
   @Option(
-    help: "How much memory running models may take, such as 4GB; 3/4 of what is free otherwise.",
+    help: "How much memory the command may take, such as 4GB; 3/4 of what is free otherwise.",
     transform: { try bytes($0, of: "--memory") }
   )
   var memory: Int?
 
-  /// What running models may take: what the user says, or most of what is free, which is said where
+  /// What the command may take: what the user says, or most of what is free, which is said where
   /// there is a terminal to say it on.
   func budget(_ terminal: Terminal?) -> MemoryBudget {
     if let memory {
       returnLargeBuffers()
-      return MemoryBudget(bytes: memory)
+      return .process(bytes: memory)
     }
     let budget = MemoryBudget.machine
     terminal?.message(

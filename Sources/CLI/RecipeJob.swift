@@ -28,7 +28,7 @@ struct RecipeJob {
     let terminal = Terminal.standard
     try writer.checkTarget(output, as: form)
     let loaded = try LoadedModel.open(model)
-    let text = try calibration.map { try TextFile($0) }
+    let text = try calibration.map { try DataFile($0) }
     var pipeline = Pipeline(recipe, progress: terminal.progress)
     pipeline.threads = threads
     pipeline.memory = memory.budget(terminal)
@@ -79,14 +79,13 @@ struct RecipeJob {
   private func giveWindows(
     to pipeline: inout Pipeline,
     of model: LoadedModel,
-    calibration: TextFile?
+    calibration: DataFile?
   ) throws {
-    var tokens =
-      try calibration.map { try model.tokenizer().encode($0.text, addSpecialTokens: false) } ?? []
+    var tokens = try calibration.map { try model.tokens(of: $0) } ?? []
     if isVerified {
       let heldOut: [Int32]
       if let data {
-        heldOut = try model.tokenizer().encode(try TextFile(data).text, addSpecialTokens: false)
+        heldOut = try model.tokens(of: try DataFile(data))
       } else {
         heldOut = try takingHeldOut(from: &tokens)
       }
@@ -104,9 +103,9 @@ struct RecipeJob {
   private func giveTexts(
     to pipeline: inout Pipeline,
     of model: LoadedModel,
-    calibration: TextFile?
+    calibration: DataFile?
   ) throws {
-    var texts = try calibration.map { try model.sequences(ofLines: $0.text, name: $0.path) } ?? []
+    var texts = try calibration.map { try model.sequences(of: $0) } ?? []
     if isVerified {
       if let data {
         pipeline.heldOutTexts = try model.embeddingTexts(of: data)
@@ -132,7 +131,7 @@ struct RecipeJob {
 
   private func write(
     _ outcome: Pipeline.Outcome,
-    _ text: TextFile?,
+    _ text: DataFile?,
     _ tokenCount: Int
   ) throws {
     var record = ModelRecord(command: command, recipe: recipe.json)

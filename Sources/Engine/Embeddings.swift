@@ -4,7 +4,8 @@ import KaratTensors
 extension Executor {
   /// The vector of each sequence, as `sentence_embedding` is defined for the model.
   ///
-  /// Sequences of about one length run together, so that little padding is computed.
+  /// Sequences of one length run together, as many as the budget has room for, so that no padding is
+  /// computed and no vector depends on which others ran with it, to the bit.
   ///
   /// - Parameters:
   ///   - sequences: at least one token each, special tokens included.
@@ -20,13 +21,15 @@ extension Executor {
     let order = sequences.indices.sorted {
       (sequences[$0].count, $0) < (sequences[$1].count, $1)
     }
+    let outputs = [try value(named: "sentence_embedding")]
+    let inputs = ["input_ids", "attention_mask", "token_type_ids"]
+      .compactMap { model.graph.named[$0] }
     var start = 0
     while start < order.count {
       progress(start)
-      var end = start + 1
-      while end < order.count, end - start < 64,
-        (end - start + 1) * sequences[order[end]].count <= 4096
-      { end += 1 }
+      let length = sequences[order[start]].count
+      let alike = order[start...].prefix { sequences[$0].count == length }.count
+      let end = start + min(alike, batchSize(of: length, from: inputs, to: outputs))
       let places = order[start..<end]
       try run(
         TokenBatch(places.map { sequences[$0] }),
@@ -40,5 +43,14 @@ extension Executor {
       start = end
     }
     return vectors
+  }
+  /// How many sequences of a length run together at most.
+  private func batchSize(of length: Int, from inputs: [ValueID], to outputs: [ValueID]) -> Int {
+    // Beyond some thousand tokens, parameters are read often enough.
+    let most = max(min(64, 4096 / max(length, 1)), 1)
+    guard let memory else { return most }
+    let one = plan(given: inputs, wanted: outputs)
+      .peakBytes(model.graph, Binding(batch: 1, length: length))
+    return max(min(most, memory.values / max(one, 1)), 1)
   }
 }

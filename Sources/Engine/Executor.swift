@@ -82,7 +82,7 @@ public final class Executor {
     _ show: (ValueID, Operand) throws -> Void
   ) throws {
     let plan = plan(given: given.keys, wanted: wanted)
-    let givenBytes = given.values.reduce(0) { $0 + $1.byteCount }
+    let givenBytes = given.values.reduce(cache?.byteCount ?? 0) { $0 + $1.byteCount }
     if plan.looksAhead, cache != nil {
       throw EngineError(
         "predictions of later tokens read the tokens in between, which a run with a cache does not "

@@ -2,22 +2,33 @@ import Foundation
 
 /// How many bytes running models may hold at a time: parameters, the values of a run, and what is
 /// kept between blocks.
-///
-/// The program itself, its tokenizer and buffers of files come on top: about 60 MB.
 public struct MemoryBudget: Sendable, Hashable {
   /// What the whole command may hold.
   public let total: Int
-  /// What one executor may hold: the total, or its part where several run side by side.
+  /// What of it is left for the program itself, its tokenizer, and buffers of files.
+  private let program: Int
+  /// How many executors share the rest.
+  private let parts: Int
+  /// What one executor may hold.
   let bytes: Int
 
   /// A budget for one executor.
   public init(bytes: Int) {
-    self.init(total: bytes, bytes: bytes)
+    self.init(total: bytes, program: 0, parts: 1)
   }
 
-  private init(total: Int, bytes: Int) {
+  /// A budget for a whole process, in which the program itself has a place: an eighth, at most 64 MB.
+  public static func process(bytes: Int) -> MemoryBudget {
+    MemoryBudget(total: bytes, program: min(bytes / 8, mostOfProgram), parts: 1)
+  }
+
+  private static let mostOfProgram = 64_000_000
+
+  private init(total: Int, program: Int, parts: Int) {
     self.total = total
-    self.bytes = max(bytes, 1)
+    self.program = program
+    self.parts = parts
+    bytes = max((total - program) / max(parts, 1), 1)
   }
 
   /// Three quarters of the memory that the machine, or the group that the process runs in, has free.
@@ -27,15 +38,17 @@ public struct MemoryBudget: Sendable, Hashable {
 
   /// The part of each of so many executors that run side by side.
   public func divided(by count: Int) -> MemoryBudget {
-    MemoryBudget(total: total, bytes: bytes / count)
+    MemoryBudget(total: total, program: program, parts: parts * count)
   }
 
   /// What the values of one run may take; as many windows run together as fit.
   var values: Int { bytes / 4 }
   /// What is kept between blocks may take, before it goes to a file.
   var states: Int { bytes / 16 }
-  /// Room that parameters leave beside the values of a run: for states, and for pieces of tensors on
-  /// their way from the file.
+  /// What the scales of weights may take while these are rounded, before they go to a file.
+  package var scales: Int { bytes / 64 }
+  /// Room that parameters leave beside the values of a run: for states, for scales, and for pieces of
+  /// tensors on their way from the file.
   var reserve: Int { bytes / 16 * 3 }
   /// Parameters beyond this are read slice by slice where an operation allows it.
   var largestParameter: Int { bytes / 4 }
@@ -49,9 +62,10 @@ public struct MemoryBudget: Sendable, Hashable {
   /// - Throws: `EngineError` saying how much is needed.
   package func require(_ needed: Int, for what: @autoclosure () -> String) throws(EngineError) {
     guard needed > bytes else { return }
-    let parts = max(total / bytes, 1)
     let (product, isTooLarge) = needed.multipliedReportingOverflow(by: parts)
-    let megabytes = ((isTooLarge ? Int.max : product) - 1) / 1_000_000 + 1
+    // Of what is to be allowed, the program has its eighth again.
+    let own = program > 0 ? min(product / 7 + 1, Self.mostOfProgram) : 0
+    let megabytes = ((isTooLarge ? Int.max - own : product) + own - 1) / 1_000_000 + 1
     throw EngineError(
       "\(what()) needs \(needed) bytes of memory at a time, and has \(bytes)"
         + (parts > 1 ? ", its part of \(total)" : "") + ". Allow more: --memory \(megabytes)MB."

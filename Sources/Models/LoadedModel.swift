@@ -45,7 +45,7 @@ public struct LoadedModel: Sendable {
       )
     }
     let architecture = try Architecture.named(by: config, file: files.configPath)
-    var source = files.source.withSingleExperts()
+    var source = files.source.withPresentNames().withSingleExperts()
     let reader = Config(
       config,
       file: files.configPath,

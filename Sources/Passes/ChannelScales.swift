@@ -5,8 +5,9 @@ import Synchronization
 /// A weight [out, in] of a source on its way to integer codes, with one scale for each row.
 ///
 /// The scale makes a row's largest magnitude the largest code. Scales are found once, when they or codes are
-/// first pulled, and kept: they are small. Codes of any run of elements can then be had alone, so
-/// that a weight larger than memory is quantized like any other.
+/// first pulled, and kept in a store, so that a weight is read twice: for them, and for its codes.
+/// Codes of any run of elements can be had alone, so that a weight larger than memory is quantized
+/// like any other.
 final class ChannelScales: Sendable {
   private let name: TensorName
   private let rows: Int
@@ -14,17 +15,20 @@ final class ChannelScales: Sendable {
   /// The largest code.
   private let limit: Float
   private let source: any TensorSource
+  private let store: ScaleStore
   private let workers: Workers
-  private let found: Mutex<[Float]?> = Mutex(nil)
+  private let found: Mutex<ScaleStore.Place?> = Mutex(nil)
 
   init(
     of name: TensorName,
     _ shape: Shape,
     _ scheme: Scheme,
     in source: any TensorSource,
+    keptIn store: ScaleStore,
     on workers: Workers
   ) {
     self.name = name
+    self.store = store
     rows = shape[0]
     columns = shape[1]
     limit = scheme.limit
@@ -34,25 +38,31 @@ final class ChannelScales: Sendable {
 
   /// The scale of each row; a row of zeros gets 1, since any scale represents it.
   ///
-  /// - Throws: `CheckpointError` where the weight cannot be had or holds NaN or infinity.
-  func values() throws(CheckpointError) -> [Float] {
-    try found.withLock { found throws(CheckpointError) in
+  /// - Throws: `CheckpointError` where the weight cannot be had or holds NaN or infinity, or the scales
+  ///   cannot be kept.
+  func values() throws(CheckpointError) -> [Float] { try values(0..<rows) }
+
+  private func values(_ rows: Range<Int>) throws(CheckpointError) -> [Float] {
+    let place = try found.withLock { found throws(CheckpointError) in
       if let found { return found }
       let values = try largest().map { [limit] largest in
         let scale = largest / limit
         return scale >= .leastNormalMagnitude ? scale : 1
       }
-      found = values
-      return values
+      let place = try store.keep(values)
+      found = place
+      return place
     }
+    return try store.scales(rows, at: place)
   }
 
   /// The codes of a run of elements in row-major order, I8.
   ///
   /// - Throws: as `values()` does.
   func codes(_ run: Range<Int>) throws(CheckpointError) -> Tensor {
-    let scales = try values()
     let isWhole = run.count == rows * columns
+    let firstRow = run.lowerBound / max(columns, 1)
+    let scales = try values(firstRow..<(run.upperBound + columns - 1) / max(columns, 1))
     let weight = try floats(run)
     return Tensor(.i8, [run.count]) { bytes in
       guard let out = bytes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
@@ -75,7 +85,7 @@ final class ChannelScales: Sendable {
             weight: elements + start,
             rows: 1,
             columns: part.count,
-            scales: [scales[row]],
+            scales: [scales[row - firstRow]],
             limit: limit,
             out: out + start,
             on: Workers(threads: 1)

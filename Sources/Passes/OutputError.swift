@@ -62,6 +62,7 @@ struct OutputError {
         scaled.shape,
         .int8Weights,
         in: MemorySource(["weight": scaled]),
+        keptIn: ScaleStore(limit: nil),
         on: workers
       )
       let scales = Tensor(try channels.values(), shape: [scaled.shape[0], 1])

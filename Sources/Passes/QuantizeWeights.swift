@@ -1,3 +1,4 @@
+import KaratEngine
 public import KaratGraphs
 import KaratKernels
 public import KaratTensors
@@ -46,6 +47,7 @@ public struct QuantizeWeights: Pass {
     )
     let workers = context.threads.map { Workers(threads: $0) } ?? .automatic
     let scheme = Scheme(bits: bits, isSymmetric: true, granularity: .channel)
+    let store = ScaleStore(limit: context.memory?.scales)
     let shared = model.graph.sharedParameters
     var changes: [TensorName: DerivedTensor] = [:]
     var chosen: Set<TensorName> = []
@@ -58,7 +60,14 @@ public struct QuantizeWeights: Pass {
       chosen.insert(layer.path)
       let source = model.source
       let shape = layer.weightType.shape(Binding(batch: 0, length: 0))
-      let scales = ChannelScales(of: layer.weight, shape, scheme, in: source, on: workers)
+      let scales = ChannelScales(
+        of: layer.weight,
+        shape,
+        scheme,
+        in: source,
+        keptIn: store,
+        on: workers
+      )
       changes[layer.weight] = DerivedTensor(
         TensorInfo(.i8, shape),
         isDivisible: source.isDivisible(layer.weight)

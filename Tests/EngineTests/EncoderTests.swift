@@ -54,6 +54,24 @@ import Testing
     #expect(Set(together).count == sequences.count)
   }
 
+  @Test func vectorsHaveTheSameBitsForAnyBudgetAndCompany() throws {
+    let model = try LoadedModel.open(fixture("bert-tiny")).model
+    let sequences: [[Int32]] = (0..<90).map { index in
+      (0..<[7, 31, 31, 2, 64, 7][index % 6]).map { Int32(($0 * 37 + index * 11) % 320) }
+    }
+    let expected = try sequences.map { try Executor(model).embeddings([$0])[0].map(\.bitPattern) }
+    for bytes in [700_000, 2_000_000, 1 << 30] {
+      let executor = Executor(model, threads: 2, memory: MemoryBudget(bytes: bytes))
+      let found = try executor.embeddings(sequences).map { $0.map(\.bitPattern) }
+      #expect(found == expected, "\(bytes)")
+    }
+    #expect(
+      message {
+        _ = try Executor(model, memory: MemoryBudget(bytes: 20_000)).embeddings(sequences)
+      }?.contains("Allow more: --memory ") == true
+    )
+  }
+
   @Test func theMeanOfTheTokensIsTheTextsVector() throws {
     let executor = Executor(try LoadedModel.open(fixture("bert-tiny")).model)
     let outputs = try executor.outputs(of: [2, 17, 300, 3])

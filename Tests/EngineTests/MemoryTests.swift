@@ -116,6 +116,24 @@ import Testing
       _ = try Executor(alice, memory: half).logits(Self.windows[0])
     }
     #expect(halved?.contains("and has 20000, its part of 40000. Allow more: --memory ") == true)
+    // What a process is told to allow is enough.
+    let process = message {
+      let budget = MemoryBudget.process(bytes: 8_000_000).divided(by: 2)
+      try budget.require(30_000_000, for: "it")
+    }
+    #expect(
+      process
+        == "it needs 30000000 bytes of memory at a time, and has 3500000, its part of 8000000. Allow more: --memory 69MB."
+    )
+    for needed in [6_600_000, 30_000_000, 30_000_001, 900_000_000] {
+      let said = message {
+        try MemoryBudget.process(bytes: 8_000_000).divided(by: 2).require(needed, for: "it")
+      }
+      let words = said?.split(separator: " ").last ?? ""
+      let megabytes = try #require(Int(words.dropLast(3)))
+      let allowed = MemoryBudget.process(bytes: megabytes * 1_000_000).divided(by: 2)
+      #expect(message { try allowed.require(needed, for: "it") } == nil)
+    }
   }
 
   @Test func parametersStayWithinTheBudget() throws {
@@ -146,28 +164,48 @@ import Testing
     let one = try pulled([Self.windows[0]])
     #expect(try pulled(Array(Self.windows.prefix(4))) == one)
   }
-}
-
-/// A source that counts the elements that are pulled from it.
-private final class CountingSource: TensorSource {
-  private let base: any TensorSource
-  private nonisolated(unsafe) var count = 0
-  private let lock = NSLock()
-
-  init(_ base: any TensorSource) { self.base = base }
-
-  var pulled: Int { lock.withLock { count } }
-  var manifest: Manifest { base.manifest }
-  func isDivisible(_ name: TensorName) -> Bool { base.isDivisible(name) }
-
-  func tensor(_ name: TensorName) throws(CheckpointError) -> Tensor {
-    let tensor = try base.tensor(name)
-    lock.withLock { count += tensor.shape.elementCount }
-    return tensor
+  /// What a cache takes after a prompt of so many tokens and a generation, and the logits along the way.
+  private func generated(
+    _ executor: Executor,
+    prompt: Int,
+    _ tokens: [Int32]
+  ) throws -> (bytes: Int, logits: [Float]) {
+    let cache = KeyValueCache(batch: 1)
+    var logits: [Float] = []
+    var start = 0
+    while start < tokens.count {
+      let length = start == 0 ? prompt : 1
+      let part = Array(tokens[start..<start + length])
+      try executor.run(tokens: [part], start: start, cache: cache, names: ["logits"]) {
+        logits += $1.copied().elements(as: Float.self)
+      }
+      start += length
+    }
+    return (cache.byteCount, logits)
   }
 
-  func elements(_ range: Range<Int>, of name: TensorName) throws(CheckpointError) -> Tensor {
-    lock.withLock { count += range.count }
-    return try base.elements(range, of: name)
+  @Test(arguments: [("mistral-tiny", 16), ("mixtral-window-tiny", 5), ("llama-tiny", 0)])
+  func aCacheKeepsWhatASlidingWindowSees(_ name: String, _ window: Int) throws {
+    let loaded = try LoadedModel.open(fixture(name))
+    let executor = Executor(loaded.model)
+    let size = executor.vocabularySize
+    let tokens = (0..<300).map { Int32(($0 * 37 + 11) % size) }
+    let layers = loaded.config["num_hidden_layers"]?.int ?? 0
+    let heads = loaded.config["num_key_value_heads"]?.int ?? 0
+    let headSize =
+      loaded.config["head_dim"]?.int
+      ?? (loaded.config["hidden_size"]?.int ?? 0)
+      / (loaded.config["num_attention_heads"]?.int ?? 1)
+    let perToken = 2 * layers * heads * headSize * MemoryLayout<Float>.stride
+    let expected = try executor.logits(tokens).elements(as: Float.self)
+    for prompt in [1, 3, 40, 150] {
+      let (bytes, logits) = try generated(executor, prompt: prompt, tokens)
+      #expect(relativeError(logits, expected) < 1e-4, "\(prompt)")
+      if window > 0 {
+        #expect(bytes <= 2 * window * perToken, "\(prompt)")
+      } else {
+        #expect(bytes >= tokens.count * perToken)
+      }
+    }
   }
 }

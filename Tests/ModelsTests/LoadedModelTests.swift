@@ -84,6 +84,42 @@ import Testing
     try Executor(model).logits((0..<100).map { $0 * 7 % 1024 })
   }
 
+  /// BERT as it came from TensorFlow, with `gamma` and `beta` for the weight and bias of a LayerNorm.
+  @Test func formerNamesOfNormsAreKnown() throws {
+    try inTemporaryFolder { folder in
+      var edited = try EditedModel("bert-tiny")
+      for (name, tensor) in edited.tensors where name.text.contains(".LayerNorm.") {
+        edited.tensors[name] = nil
+        let isWeight = name.text.hasSuffix(".weight")
+        let norm = TensorName(String(name.text.dropLast(isWeight ? 7 : 5)))
+        edited.tensors[norm / (isWeight ? "gamma" : "beta")] = tensor
+      }
+      let former = try LoadedModel.open(try edited.write(to: folder + "/former"))
+      let present = try LoadedModel.open(fixture("bert-tiny"))
+      func vectors(_ model: LoadedModel) throws -> [[Float]] {
+        try Executor(model.model).embeddings([[2, 17, 300, 3], [9]])
+      }
+      #expect(try vectors(former) == vectors(present))
+      // A conversion keeps the names; what passes make of the model has those of today.
+      let converted = folder + "/converted"
+      try Conversion(folder + "/former", dtype: nil).write(converted)
+      let norm: TensorName = "embeddings.LayerNorm"
+      let kept = try SafetensorsReader(converted + "/model.safetensors").manifest
+      #expect(kept[norm / "gamma"] != nil && kept[norm / "weight"] == nil)
+      #expect(try vectors(LoadedModel.open(converted)) == vectors(present))
+      try ModelWriter().write(
+        former.model,
+        from: former,
+        record: ModelRecord(command: "quantize"),
+        to: folder + "/written"
+      )
+      let written = try SafetensorsReader(folder + "/written/model.safetensors").manifest
+      #expect(written[norm / "gamma"] == nil && written[norm / "weight"] != nil)
+      #expect(written[norm / "beta"] == nil && written[norm / "bias"] != nil)
+      #expect(try vectors(LoadedModel.open(folder + "/written")) == vectors(present))
+    }
+  }
+
   @Test func whatWasWrittenGivesTheSameBits() throws {
     try inTemporaryFolder { folder in
       let (_, model, path) = try quantized(in: folder)

@@ -1,4 +1,5 @@
 import Karat
+import KaratEngine
 import KaratKernels
 import KaratPasses
 import KaratTensors
@@ -62,5 +63,26 @@ import Testing
         )
       }
     }
+  }
+  /// Scales that do not fit in their part of the budget go to a file, and weights are read twice all the
+  /// same: for their scales, and for their codes.
+  @Test(arguments: [nil, 1 << 30, 20_000])
+  func scalesAreFoundOnce(_ bytes: Int?) throws {
+    let model = try LoadedModel.open(fixture("llama-tiny")).model
+    let counter = CountingSource(model.source)
+    let memory = bytes.map { MemoryBudget(bytes: $0) }
+    let context = PassContext(ignored: try LayerFilter(["lm_head"]), memory: memory)
+    let quantized = try QuantizeWeights()
+      .apply(to: Model(graph: model.graph, source: counter), in: context).source
+    let expected = try QuantizeWeights()
+      .apply(to: model, in: PassContext(ignored: try LayerFilter(["lm_head"]))).source
+    let codes = quantized.manifest.names.filter { quantized.manifest[$0]?.dtype == .i8 }
+    let scales = quantized.manifest.names.filter { $0.text.hasSuffix("_scale") }
+    let elements = codes.reduce(0) { $0 + (quantized.manifest[$1]?.shape.elementCount ?? 0) }
+    #expect(codes.count == scales.count && codes.count > 14)
+    for name in codes + scales + scales {
+      #expect(try quantized.tensor(name).isIdentical(to: expected.tensor(name)), "\(name)")
+    }
+    #expect(counter.pulled == 2 * elements)
   }
 }

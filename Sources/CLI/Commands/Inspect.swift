@@ -46,7 +46,7 @@ struct InspectCommand: ParsableCommand {
   private func showRouters(_ text: String) throws {
     let terminal = Terminal.standard
     let loaded = try LoadedModel.open(checkpoint)
-    let tokens = try loaded.tokenizer().encode(try TextFile(text).text, addSpecialTokens: false)
+    let tokens = try loaded.tokens(of: try DataFile(text))
     let windows = try TokenWindows(
       measuring: tokens,
       length: max(min(Self.window, loaded.maximumLength ?? Self.window), 2),

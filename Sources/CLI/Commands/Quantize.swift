@@ -18,7 +18,9 @@ struct QuantizeCommand: ParsableCommand {
   @Argument(help: "The folder to write.")
   var output: String
 
-  @Option(help: "A text like those that the model will read.")
+  @Option(
+    help: "A text like those that the model will read; its token ids where the name ends in .ids."
+  )
   var calibration: String?
 
   @Option(help: "A recipe by name: \(Recipe.presets.map(\.name).joined(separator: ", ")).")

@@ -7,7 +7,8 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Measure what a changed model lost against the one it came from.",
     discussion:
       "Both models run side by side over the same windows of text; encoders over its lines, or over "
-      + "pairs in a .tsv file: a score and two texts, parted by tabs. The exit code tells the "
+      + "pairs in a .tsv file: a score and two texts, parted by tabs. A file that ends in .ids holds "
+      + "token ids in place of text, as karat tokenize prints them. The exit code tells the "
       + "verdict: 0 pass, 1 fail, 3 undecided."
   )
 
@@ -78,8 +79,7 @@ struct VerifyCommand: ParsableCommand {
 
   /// The windows that a decoder is scored on.
   private func cut(for model: LoadedModel) throws -> TokenWindows {
-    let text = try TextFile(data).text
-    let tokens = try model.tokenizer().encode(text, addSpecialTokens: false)
+    let tokens = try model.tokens(of: try DataFile(data))
     if let limit = model.maximumLength, windows.window > limit {
       Terminal.standard.message(
         "Note: windows of \(windows.window) tokens are longer than the \(limit) that the model was "

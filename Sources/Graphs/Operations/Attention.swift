@@ -55,13 +55,20 @@ public struct Attention: Operation {
     let (batch, length) = (run.binding.batch, run.binding.length)
     var keys = (address: k.floats, stride: length * k.features)
     var values = (address: v.floats, stride: length * v.features)
+    var keyCount = length
     let mask = run.inputs.count == 4 ? run.inputs[3].ids : nil
     if let cache = run.cache {
       precondition(mask == nil, "tokens in a cache have no mask")
-      let layer = cache.layer(run.place, keySize: k.features, valueSize: v.features)
+      let layer = cache.layer(
+        run.place,
+        keySize: k.features,
+        valueSize: v.features,
+        window: window
+      )
       layer.append(k, v, length: length, start: run.binding.start)
       keys = (layer.keys, layer.capacity * k.features)
       values = (layer.values, layer.capacity * v.features)
+      keyCount = layer.count
     }
     attention(
       q: q.floats,
@@ -72,7 +79,7 @@ public struct Attention: Operation {
         v,
         batch: batch,
         queries: length,
-        keys: run.cache == nil ? length : run.binding.start + length
+        keys: keyCount
       ),
       keyBatchStride: keys.stride,
       valueBatchStride: values.stride,

@@ -2,7 +2,8 @@
 /// or the latents that they are made of.
 ///
 /// Takes `2 · layers · batch · tokens · keyValueHeads · headSize` floats, with latents `layers · batch
-/// · tokens · (rank + rotarySize)`, and up to twice that while it grows.
+/// · tokens · (rank + rotarySize)`, and up to twice that while it grows. Behind a sliding window the
+/// tokens are at most twice the window's, however long the text: what no later token sees leaves.
 package final class KeyValueCache {
   private let batch: Int
   private var layers: [Int: Layer] = [:]
@@ -11,28 +12,36 @@ package final class KeyValueCache {
     self.batch = batch
   }
 
-  func layer(_ place: Int, keySize: Int, valueSize: Int) -> Layer {
+  /// What it takes now.
+  package var byteCount: Int { layers.values.reduce(0) { $0 + $1.byteCount } }
+
+  func layer(_ place: Int, keySize: Int, valueSize: Int, window: Int? = nil) -> Layer {
     if let layer = layers[place] { return layer }
-    let layer = Layer(batch: batch, keySize: keySize, valueSize: valueSize)
+    let layer = Layer(batch: batch, keySize: keySize, valueSize: valueSize, window: window)
     layers[place] = layer
     return layer
   }
 
   /// One attention's keys [batch, capacity, keySize] and values [batch, capacity, valueSize], where
-  /// they are not the keys' own memory.
+  /// they are not the keys' own memory; the rows of the newest `count` tokens are filled.
   final class Layer {
     private let batch: Int
+    private let window: Int?
     private(set) var capacity = 0
+    private(set) var count = 0
+    /// The position of the token whose rows come first.
+    private var first = 0
     private var keyRows: Rows
     private var valueRows: Rows
 
     var keys: UnsafePointer<Float> { UnsafePointer(keyRows.address) }
     var values: UnsafePointer<Float> { UnsafePointer(valueRows.address) }
 
-    init(batch: Int, keySize: Int, valueSize: Int) {
+    init(batch: Int, keySize: Int, valueSize: Int, window: Int?) {
       self.batch = batch
-      keyRows = Rows(width: keySize, count: 0)
-      valueRows = Rows(width: valueSize, count: 0)
+      self.window = window
+      keyRows = Rows(width: keySize)
+      valueRows = Rows(width: valueSize)
     }
 
     deinit {
@@ -40,38 +49,55 @@ package final class KeyValueCache {
       valueRows.address.deallocate()
     }
 
-    /// Puts the keys and values of `length` tokens behind the first `start` of each sequence.
+    var byteCount: Int {
+      batch * capacity * (keyRows.width + valueRows.width) * MemoryLayout<Float>.stride
+    }
+
+    /// Puts the keys and values of `length` tokens behind those before the position `start`.
+    ///
+    /// - Precondition: the rows of the tokens that these see are still there.
     func append(_ k: Operand, _ v: Operand?, length: Int, start: Int) {
-      if start + length > capacity {
-        let grown = max(start + length, 2 * capacity, 64)
-        keyRows.grow(batch: batch, from: capacity, to: grown, used: start)
-        valueRows.grow(batch: batch, from: capacity, to: grown, used: start)
-        capacity = grown
-      }
-      keyRows.write(k.floats, batch: batch, capacity: capacity, length: length, start: start)
+      let seen = min(start, window.map { $0 - 1 } ?? start)
+      precondition(start - seen >= first && start <= first + count, "tokens follow each other")
+      if start - first + length > capacity { makeRoom(for: seen + length, keeping: seen, start) }
+      let place = start - first
+      keyRows.write(k.floats, batch: batch, capacity: capacity, length: length, at: place)
+      count = place + length
       guard let v else { return }
-      valueRows.write(v.floats, batch: batch, capacity: capacity, length: length, start: start)
+      valueRows.write(v.floats, batch: batch, capacity: capacity, length: length, at: place)
+    }
+
+    /// Moves the rows of the last tokens before a position to the front.
+    private func makeRoom(for needed: Int, keeping kept: Int, _ start: Int) {
+      // Twice the window, so that rows move once for as many new ones.
+      let most = window.map { $0 < .max / 2 ? 2 * $0 : .max } ?? .max
+      let size = max(needed, min(max(2 * capacity, 64), most))
+      let rows = start - kept - first..<start - first
+      keyRows.move(rows, batch: batch, from: capacity, to: size)
+      valueRows.move(rows, batch: batch, from: capacity, to: size)
+      capacity = size
+      first = start - kept
     }
   }
 
   /// Rows of one width for each sequence of a batch.
   private struct Rows {
     let width: Int
-    var address: UnsafeMutablePointer<Float>
+    var address: UnsafeMutablePointer<Float> = .allocate(capacity: 1)
 
-    init(width: Int, count: Int) {
-      self.width = width
-      address = .allocate(capacity: max(width * count, 1))
-    }
-
-    mutating func grow(batch: Int, from capacity: Int, to grown: Int, used: Int) {
-      let larger = UnsafeMutablePointer<Float>.allocate(capacity: batch * grown * width)
+    /// Moves some rows of each sequence to its beginning, into other memory where there is to be room
+    /// for more or fewer.
+    mutating func move(_ rows: Range<Int>, batch: Int, from capacity: Int, to size: Int) {
+      let isSame = size == capacity
+      let target = isSame ? address : .allocate(capacity: max(batch * size * width, 1))
       for sequence in 0..<batch {
-        (larger + sequence * grown * width)
-          .update(from: address + sequence * capacity * width, count: used * width)
+        (target + sequence * size * width).update(
+          from: address + (sequence * capacity + rows.lowerBound) * width,
+          count: rows.count * width
+        )
       }
-      address.deallocate()
-      address = larger
+      if !isSame { address.deallocate() }
+      address = target
     }
 
     func write(
@@ -79,10 +105,10 @@ package final class KeyValueCache {
       batch: Int,
       capacity: Int,
       length: Int,
-      start: Int
+      at place: Int
     ) {
       for sequence in 0..<batch {
-        (address + (sequence * capacity + start) * width)
+        (address + (sequence * capacity + place) * width)
           .update(from: source + sequence * length * width, count: length * width)
       }
     }
