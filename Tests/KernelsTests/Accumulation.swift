@@ -11,11 +11,6 @@ func accumulated(
   }
 }
 
-/// What `before` is after a gradient is added to it.
-func sum(_ before: [Float], _ gradient: [Float]) -> [Float] {
-  zip(before, gradient).map { $0 + $1 }
-}
-
 /// Lends the memory of an array, where there is any.
 func withPointer<Element>(_ array: [Element], _ body: (UnsafePointer<Element>) -> Void) {
   array.withUnsafeBufferPointer { buffer in
