@@ -4,7 +4,8 @@ import Testing
 extension Kernels {
   @Test(arguments: [
     (1, 1, 1), (1, 3, 33), (1, 576, 200), (2, 4, 32), (3, 5, 31), (5, 63, 65), (13, 577, 97),
-    (12, 64, 32), (29, 130, 70), (700, 20, 40), (3, 20_000, 5),
+    (12, 64, 32), (29, 130, 70), (700, 20, 40), (3, 20_000, 5), (7, 767, 33), (6, 769, 31),
+    (11, 1538, 290),
   ])
   func integerProducts(rows: Int, inFeatures: Int, outFeatures: Int) {
     var numbers = Numbers(seed: UInt64(inFeatures))
@@ -31,6 +32,24 @@ extension Kernels {
         inFeatures: inFeatures,
         outFeatures: outFeatures
       )
+    }
+  }
+
+  /// Every height of a tile of rows and what is left beside it, with inputs and outputs that fill
+  /// neither a group nor a panel.
+  @Test(arguments: 1...13)
+  func integerProductsOfFewInputs(rows: Int) {
+    var numbers = Numbers(seed: UInt64(rows))
+    for inFeatures in [1, 2, 3, 5, 577] {
+      for outFeatures in [7, 45] {
+        checkIntegerProduct(
+          x: numbers.bytes(rows * inFeatures),
+          codes: numbers.codes(outFeatures * inFeatures),
+          rows: rows,
+          inFeatures: inFeatures,
+          outFeatures: outFeatures
+        )
+      }
     }
   }
 
