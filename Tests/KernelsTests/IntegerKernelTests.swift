@@ -1,3 +1,4 @@
+import CKernels
 import KaratKernels
 import Testing
 
@@ -141,6 +142,34 @@ extension Kernels {
     #expect(weight.byteCount == 32 * 4 + 2 * 4)
     let limit = PackedInt8Weight.maximumInnerSize
     #expect(limit * 255 * 128 <= Int(Int32.max) && (limit + 1) * 255 * 128 > Int(Int32.max))
+  }
+
+  /// Byte by byte, for whole and partial groups of inputs and fours of outputs.
+  @Test(arguments: 1...32)
+  func panels(outFeatures: Int) {
+    var numbers = Numbers(seed: UInt64(outFeatures))
+    for inFeatures in [1, 3, 4, 15, 16, 17, 35, 600] {
+      for lowest in [false, true] {
+        let codes =
+          lowest
+          ? [Int8](repeating: -128, count: outFeatures * inFeatures)
+          : numbers.codes(outFeatures * inFeatures)
+        var sums = [Int32](repeating: 7, count: outFeatures)
+        let size = (inFeatures + 3) / 4 * 4 * 32
+        let panel = filled(size, with: Int8(9)) {
+          karat_pack_panel(codes, outFeatures, inFeatures, $0, &sums)
+        }
+        var expected = [Int8](repeating: 0, count: size)
+        for output in 0..<outFeatures {
+          for input in 0..<inFeatures {
+            expected[input / 4 * 128 + output * 4 + input % 4] = codes[output * inFeatures + input]
+          }
+          let row = codes[output * inFeatures..<(output + 1) * inFeatures]
+          #expect(sums[output] == row.reduce(0) { $0 + Int32($1) }, "\(inFeatures) inputs")
+        }
+        #expect(panel == expected, "\(inFeatures) inputs")
+      }
+    }
   }
 
   @Test(arguments: [UInt8(0), 128, 255])
