@@ -255,6 +255,40 @@ extension Kernels {
     }
   }
 
+  @Test(arguments: [UInt8(0), 131, 255])
+  func dequantizesActivations(zeroPoint: UInt8) {
+    var numbers = Numbers(seed: 13)
+    for (rows, columns) in [(1, 1), (5, 3), (7, 1000), (200, 257)] {
+      let codes = numbers.bytes(rows * columns)
+      for scales in [numbers.floats(1), numbers.floats(rows)] {
+        let isPerRow = scales.count == rows
+        let expected = Reference.dequantize(
+          codes: codes,
+          columns: columns,
+          scales: scales,
+          zeroPoint: zeroPoint
+        )
+        sweep { workers in
+          filled(codes.count, with: Float(9)) {
+            dequantize(
+              codes: codes,
+              rows: rows,
+              columns: columns,
+              scales: scales,
+              isPerRow: isPerRow,
+              zeroPoint: zeroPoint,
+              out: $0,
+              on: workers
+            )
+          }
+          .map(\.bitPattern)
+        } check: { level, found in
+          #expect(found == expected.map(\.bitPattern), "\(level), \(rows) rows")
+        }
+      }
+    }
+  }
+
   @Test(arguments: [(1, 1), (5, 3), (7, 1000), (200, 257)])
   func quantizesWeights(rows: Int, columns: Int) {
     var numbers = Numbers(seed: 11)
