@@ -1,10 +1,12 @@
+import CKernels
 import KaratKernels
 import Testing
 
 extension Kernels {
   @Test(arguments: [
     (1, 1, 1), (1, 3, 33), (1, 576, 200), (2, 4, 32), (3, 5, 31), (5, 63, 65), (13, 577, 97),
-    (12, 64, 32), (29, 130, 70), (700, 20, 40), (3, 20_000, 5),
+    (12, 64, 32), (29, 130, 70), (700, 20, 40), (3, 20_000, 5), (7, 767, 33), (6, 769, 31),
+    (11, 1538, 290),
   ])
   func integerProducts(rows: Int, inFeatures: Int, outFeatures: Int) {
     var numbers = Numbers(seed: UInt64(inFeatures))
@@ -31,6 +33,24 @@ extension Kernels {
         inFeatures: inFeatures,
         outFeatures: outFeatures
       )
+    }
+  }
+
+  /// Every height of a tile of rows and what is left beside it, with inputs and outputs that fill
+  /// neither a group nor a panel.
+  @Test(arguments: 1...13)
+  func integerProductsOfFewInputs(rows: Int) {
+    var numbers = Numbers(seed: UInt64(rows))
+    for inFeatures in [1, 2, 3, 5, 577] {
+      for outFeatures in [7, 45] {
+        checkIntegerProduct(
+          x: numbers.bytes(rows * inFeatures),
+          codes: numbers.codes(outFeatures * inFeatures),
+          rows: rows,
+          inFeatures: inFeatures,
+          outFeatures: outFeatures
+        )
+      }
     }
   }
 
@@ -124,6 +144,34 @@ extension Kernels {
     #expect(limit * 255 * 128 <= Int(Int32.max) && (limit + 1) * 255 * 128 > Int(Int32.max))
   }
 
+  /// Byte by byte, for whole and partial groups of inputs and fours of outputs.
+  @Test(arguments: 1...32)
+  func panels(outFeatures: Int) {
+    var numbers = Numbers(seed: UInt64(outFeatures))
+    for inFeatures in [1, 3, 4, 15, 16, 17, 35, 600] {
+      for lowest in [false, true] {
+        let codes =
+          lowest
+          ? [Int8](repeating: -128, count: outFeatures * inFeatures)
+          : numbers.codes(outFeatures * inFeatures)
+        var sums = [Int32](repeating: 7, count: outFeatures)
+        let size = (inFeatures + 3) / 4 * 4 * 32
+        let panel = filled(size, with: Int8(9)) {
+          karat_pack_panel(codes, outFeatures, inFeatures, $0, &sums)
+        }
+        var expected = [Int8](repeating: 0, count: size)
+        for output in 0..<outFeatures {
+          for input in 0..<inFeatures {
+            expected[input / 4 * 128 + output * 4 + input % 4] = codes[output * inFeatures + input]
+          }
+          let row = codes[output * inFeatures..<(output + 1) * inFeatures]
+          #expect(sums[output] == row.reduce(0) { $0 + Int32($1) }, "\(inFeatures) inputs")
+        }
+        #expect(panel == expected, "\(inFeatures) inputs")
+      }
+    }
+  }
+
   @Test(arguments: [UInt8(0), 128, 255])
   func quantizesActivations(zeroPoint: UInt8) {
     var numbers = Numbers(seed: 10)
@@ -204,6 +252,40 @@ extension Kernels {
     for (index, number) in x.enumerated() {
       let scale = expected.scales[index / columns]
       #expect(scale.isNaN ? back[index].isNaN : abs(back[index] - number) <= scale / 2 * 1.0001)
+    }
+  }
+
+  @Test(arguments: [UInt8(0), 131, 255])
+  func dequantizesActivations(zeroPoint: UInt8) {
+    var numbers = Numbers(seed: 13)
+    for (rows, columns) in [(1, 1), (5, 3), (7, 1000), (200, 257)] {
+      let codes = numbers.bytes(rows * columns)
+      for scales in [numbers.floats(1), numbers.floats(rows)] {
+        let isPerRow = scales.count == rows
+        let expected = Reference.dequantize(
+          codes: codes,
+          columns: columns,
+          scales: scales,
+          zeroPoint: zeroPoint
+        )
+        sweep { workers in
+          filled(codes.count, with: Float(9)) {
+            dequantize(
+              codes: codes,
+              rows: rows,
+              columns: columns,
+              scales: scales,
+              isPerRow: isPerRow,
+              zeroPoint: zeroPoint,
+              out: $0,
+              on: workers
+            )
+          }
+          .map(\.bitPattern)
+        } check: { level, found in
+          #expect(found == expected.map(\.bitPattern), "\(level), \(rows) rows")
+        }
+      }
     }
   }
 

@@ -276,6 +276,9 @@ typedef struct karat_kernels {
     const float *x, size_t count, float scale, uint8_t zero_point, uint8_t *out);
   void (*quantize_row)(const float *x, size_t count, float scale, float limit, int8_t *out);
   void (*dequantize_row)(const int8_t *codes, size_t count, float scale, float *out);
+  /// out = scale * (code - zero_point).
+  void (*dequantize)(
+    const uint8_t *codes, size_t count, float scale, uint8_t zero_point, float *out);
   /// Rows [row, row + rows) by panels [panel, panel + panels) as float32 [rows, outputs].
   void (*integer_linear)(
     const karat_integer_product *product, size_t row, size_t rows, size_t panel, size_t panels,

@@ -26,6 +26,11 @@ static void dequantize_row(const int8_t *codes, size_t count, float scale, float
   for (size_t i = 0; i < count; i++) out[i] = (float)codes[i] * scale;
 }
 
+static void dequantize(
+    const uint8_t *codes, size_t count, float scale, uint8_t zero_point, float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = scale * (float)((int32_t)codes[i] - zero_point);
+}
+
 /// Panels are [inputs / 4 rounded up, 32, 4].
 INLINE size_t panel_bytes(size_t inputs) {
   return (inputs + KARAT_PANEL_INPUTS - 1) / KARAT_PANEL_INPUTS * KARAT_PANEL_INPUTS

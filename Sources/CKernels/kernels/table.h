@@ -49,6 +49,7 @@ const karat_kernels KARAT_TABLE = {
   .quantize = quantize,
   .quantize_row = quantize_row,
   .dequantize_row = dequantize_row,
+  .dequantize = dequantize,
   .integer_linear = integer_linear,
   .integer_accumulate = integer_accumulate,
   .compare_logits = compare_logits,

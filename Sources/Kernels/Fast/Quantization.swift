@@ -56,10 +56,13 @@ package func dequantize(
 ) {
   workers.forEachRun(of: max(1, elementsPerTile / max(1, columns)), in: rows) { run in
     for row in run {
-      let scale = scales[isPerRow ? row : 0]
-      for index in row * columns..<(row + 1) * columns {
-        out[index] = scale * Float(Int32(codes[index]) - Int32(zeroPoint))
-      }
+      kernels.dequantize(
+        codes + row * columns,
+        columns,
+        scales[isPerRow ? row : 0],
+        zeroPoint,
+        out + row * columns
+      )
     }
   }
 }

@@ -39,6 +39,20 @@ extension Reference {
     }
   }
 
+  /// scales[row] · (code - zeroPoint) of codes [rows, columns], with one scale for all rows or one for
+  /// each.
+  package static func dequantize(
+    codes: [UInt8],
+    columns: Int,
+    scales: [Float],
+    zeroPoint: UInt8
+  ) -> [Float] {
+    codes.indices.map { index in
+      let scale = scales[scales.count == 1 ? 0 : index / columns]
+      return scale * Float(Int32(codes[index]) - Int32(zeroPoint))
+    }
+  }
+
   /// codes [rows, columns] · scales[row].
   package static func dequantizeRows(codes: [Int8], columns: Int, scales: [Float]) -> [Float] {
     codes.indices.map { Float(codes[$0]) * scales[$0 / columns] }
