@@ -12,8 +12,8 @@ extension Command {
       .appending(path: "Golden")
 
     @Test(arguments: [
-      "karat", "inspect", "convert", "quantize", "verify", "run", "generate", "tokenize", "logits",
-      "bench",
+      "karat", "inspect", "convert", "quantize", "qat", "distill", "verify", "run", "generate",
+      "tokenize", "logits", "bench",
     ])
     func saysWhatItSaid(_ name: String) throws {
       try inWorkplace { place in

@@ -206,12 +206,12 @@ import Testing
     let grouped = Self.weights.replacing("channel", with: "group")
     #expect(
       refusal(config(group: #"{"targets":["Linear"],"weights":\#(grouped)}"#))
-        == "config.json: 'quantization_config': the weights of group 'group_0' are \(grouped); supported is 8-bit int, symmetric, strategy 'channel'."
+        == "config.json: 'quantization_config': the weights of group 'group_0' are \(grouped); supported is 8-bit or 4-bit int, symmetric, strategy 'channel'."
     )
-    let four = Self.weights.replacing("8", with: "4")
+    let three = Self.weights.replacing("8", with: "3")
     #expect(
-      refusal(config(group: #"{"targets":["Linear"],"weights":\#(four)}"#))
-        == "config.json: 'quantization_config': the weights of group 'group_0' are \(four); supported is 8-bit int, symmetric, strategy 'channel'."
+      refusal(config(group: #"{"targets":["Linear"],"weights":\#(three)}"#))
+        == "config.json: 'quantization_config': the weights of group 'group_0' are \(three); supported is 8-bit or 4-bit int, symmetric, strategy 'channel'."
     )
     // Symmetric ones run; asymmetric ones do not.
     let dynamic = Self.activations.replacing("tensor", with: "token")

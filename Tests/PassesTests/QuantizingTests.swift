@@ -169,10 +169,10 @@ import Testing
   @Test func optionsThatCannotBeAreRefused() throws {
     let tiny = try model("llama-tiny")
     var weights = QuantizeWeights()
-    weights.bits = 4
+    weights.bits = 3
     #expect(
       message { _ = try weights.apply(to: tiny, in: try context(320)) }
-        == "quantize-weights: bits is 4; weights can be quantized to 8."
+        == "quantize-weights: bits is 3; weights can be quantized to 8 or 4."
     )
     (weights.bits, weights.granularity) = (8, .tensor)
     #expect(

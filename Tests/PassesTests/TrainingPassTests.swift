@@ -197,15 +197,15 @@ import Testing
   ) throws -> (before: Double, after: Double) {
     var pass = QuantizationAwareTraining()
     pass.ranges = ranges
-    pass.training.learningRate = 1e-3
-    (pass.training.steps, pass.training.batch, pass.training.length) = (80, 8, 64)
+    pass.training.learningRate = 2e-4
+    (pass.training.steps, pass.training.batch, pass.training.length) = (60, 8, 64)
     let passes: [any Pass] =
       [Calibrate(observer: .minmax), weights] + (activations.map { [$0] } ?? []) + [pass]
     var pipeline = Pipeline(Recipe(passes: passes, ignored: ["lm_head"], seed: 3))
     let text = try text(of: model)
-    pipeline.calibration = Array(text.prefix(8_192))
+    pipeline.calibration = Array(text.prefix(32_768))
     pipeline.calibrationName = "text"
-    pipeline.heldOut = Array(text.dropFirst(8_192).prefix(2_048)).chunks(of: 64)
+    pipeline.heldOut = Array(text.dropFirst(32_768).prefix(4_096)).chunks(of: 64)
     pipeline.maximumDrop = .infinity
     let findings = try pipeline.run(model).findings.compactMap { $0.findings as? Findings }
     return (

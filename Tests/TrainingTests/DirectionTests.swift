@@ -17,8 +17,13 @@ import Testing
     let model = try LoadedModel.open(fixture(name)).model
     let windows = try Expected("\(name)/expected.safetensors").ids("input_ids")
     let parameters = try ParameterSet(model.graph, model.source, on: .automatic) { name in
-      // Steps along routers send tokens to other experts, where the loss jumps.
-      !name.text.hasSuffix("gate.weight") && !name.text.hasSuffix("e_score_correction_bias")
+      // What a router reads may send tokens to other experts, where the loss jumps: of mixtures the
+      // last layer's experts and what follows learn. Routers are compared with PyTorch's.
+      model.graph.routers.isEmpty
+        || [
+          "layers.2.mlp.experts", "layers.2.mlp.shared", "layers.2.block_sparse_moe.experts",
+          "model.norm", "lm_head",
+        ].contains { name.text.contains($0) }
     }
     let task = try DecoderTask(
       model.graph,
@@ -73,7 +78,7 @@ import Testing
       let found = try task.accumulate(examples, factor: 1)
       return zip(task.losses, found).reduce(0) { $0 + $1.0.weight * $1.1 }
     }
-    _ = try loss()
+    let size = try loss()
     var numbers = Numbers(seed: 11)
     // Along the gradient itself the loss changes most, and rounding least.
     let gradients = parameters.trained.map { item in
@@ -99,7 +104,7 @@ import Testing
       return try loss()
     }
     // Large enough to be seen in float32, small enough to be straight.
-    let step = Float(0.5 / length)
+    let step = Float(0.001 * size / length)
     let found = (try moved(by: step) - moved(by: -step)) / Double(2 * step)
     #expect(abs(found - expected) < 0.01 * abs(expected), "\(found), not \(expected)")
   }

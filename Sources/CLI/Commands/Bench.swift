@@ -5,7 +5,7 @@ import Karat
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Time the prefill or the tokenizers of models, side by side.",
+    abstract: "Time the prefill, the training or the tokenizers of models, side by side.",
     discussion: """
       All contestants run in turn, over and over, and their medians are compared, so that a noisy \
       machine is as noisy for each. A peer is a program that does as much work and prints the \
@@ -26,6 +26,9 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Time the tokenizers, on the lines of this file, and not the prefill.")
   var encode: String?
 
+  @Flag(help: "Time a step of training on the tokens, and not the prefill.")
+  var train = false
+
   @Option(help: "How many times each runs.")
   var rounds = 7
 
@@ -40,6 +43,7 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let threads = resources.threads
+    if train { Allocator.keepBuffers() }
     let lines = try encode.map { path in
       try ReadableFile.contents(of: path).split(
         separator: UInt8(ascii: "\n"),
@@ -48,7 +52,9 @@ struct BenchCommand: ParsableCommand {
     }
     var contestants = try models.map { path in
       if let lines { return try Contestant(path, encoding: lines) }
-      return try Contestant(path, tokens: tokens, threads: threads)
+      return train
+        ? try Contestant(path, training: tokens, threads: threads)
+        : try Contestant(path, tokens: tokens, threads: threads)
     }
     if let peer { contestants.append(try Contestant(peer: peer)) }
     for contestant in contestants { _ = try contestant.run() }
@@ -91,6 +97,16 @@ private struct Contestant {
     let window = (0..<tokens).map { Int32($0 * 7 % executor.vocabularySize) }
     name = path
     run = { try Self.seconds { try executor.prefill(window) } }
+  }
+
+  init(_ path: String, training tokens: Int, threads: Int?) throws {
+    let training = try TimedTraining(
+      try LoadedModel.open(path).model,
+      tokens: tokens,
+      threads: threads
+    )
+    name = path
+    run = { try Self.seconds { try training.takeStep() } }
   }
 
   init(_ path: String, encoding lines: [[UInt8]]) throws {

@@ -76,7 +76,8 @@ package final class Trainer {
     }
   }
 
-  private func take(_ step: Int) throws -> TrainingMetrics {
+  /// Takes one step.
+  func take(_ step: Int) throws -> TrainingMetrics {
     let start = ContinuousClock.now
     let examples = order.examples(step)
     task.beginStep(step)

@@ -41,7 +41,7 @@ public struct QuantizationAwareTraining: Pass {
   /// How ranges come about.
   public var ranges = Ranges.learned
   /// By what part of itself a range changes in a step, at the highest learning rate.
-  public var rangeRate = 5e-3
+  public var rangeRate = 1e-3
   /// What the divergence from the teacher is multiplied by.
   public var teacher = 1.0
   /// What the cross-entropy with the text is multiplied by.
