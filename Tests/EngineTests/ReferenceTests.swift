@@ -60,6 +60,23 @@ import Testing
     #expect(relativeError(try cached(executor, ids), try whole(executor, ids)) < 1e-4)
   }
 
+  /// A sequence of one token gives what the first of many gives: no token sees those behind it.
+  @Test(arguments: [
+    "deepseek-v2-groups-tiny", "deepseek-v2-tiny", "deepseek-v3-tiny", "llama-tiny",
+    "mistral-tiny", "mixtral-one-expert-tiny", "mixtral-tiny", "qwen2-tiny",
+    "qwen3-moe-edge-tiny", "qwen3-moe-tiny", "qwen3-tiny",
+  ])
+  func oneTokenGivesWhatTheFirstOfManyGives(_ name: String) throws {
+    let ids = try Expected("\(name)/expected.safetensors").ids("input_ids")
+    let executor = Executor(try LoadedModel.open(fixture(name)).model)
+    for sequence in ids {
+      let many = try executor.logits(sequence)
+      let one = try executor.logits([sequence[0]]).elements(as: Float.self)
+      let first = many.elements(as: Float.self).prefix(many.shape[2])
+      #expect(relativeError(one, Array(first)) < 1e-5)
+    }
+  }
+
   @Test func heldOutLossesAgreeForEachToken() throws {
     let expected = try Expected("alice/expected_heldout.safetensors")
     let executor = Executor(try LoadedModel.open(fixture("alice")).model)
