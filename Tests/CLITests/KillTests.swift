@@ -136,7 +136,7 @@ extension Workplace {
   ///   - hasBegun: asked again and again from the start on.
   /// - Returns: false where it came to its end before.
   /// - Throws: what keeps it from being run.
-  fileprivate func kill(
+  func kill(
     _ arguments: [String],
     after seconds: Double,
     once hasBegun: () throws -> Bool

@@ -1,0 +1,126 @@
+import Foundation
+import KaratTestSupport
+import Testing
+
+extension Command {
+  /// `karat qat` and `karat distill`, and what ends them.
+  @Suite struct Trainings {
+    private static let recipe = """
+      version: 1
+      seed: 4
+      passes:
+        - calibrate: { observer: minmax, length: 64 }
+        - quantize-weights
+        - quantize-activations
+        - quantization-aware-training: { steps: 12, batch: 4, length: 64, save-every: 2 }
+      ignore: ["lm_head"]
+      """
+
+    @Test func aTrainingThatWasKilledGoesOnToTheSameBytes() throws {
+      try inWorkplace { place in
+        try place.copy("alice", as: "alice")
+        try place.text("botchan-calibration.txt", characters: 20_000, as: "text.txt")
+        try place.write(Self.recipe, to: "recipe.yaml")
+        func arguments(_ output: String) -> [String] {
+          ["quantize", "alice", output, "--recipe", "recipe.yaml", "--calibration", "text.txt"]
+        }
+        #expect(try place.run(arguments("whole")).status == 0)
+        #expect(try !place.names().contains("whole.training"))
+        let wasKilled = try place.kill(arguments("cut"), after: 0) {
+          let names =
+            try place.names().contains("cut.training") ? place.names(in: "cut.training") : []
+          return names.contains { $0.hasPrefix("state-") && $0.hasSuffix(".safetensors") }
+        }
+        #expect(wasKilled)
+        #expect(try !place.names().contains("cut"))
+        let kept = try place.names(in: "cut.training")
+        #expect(kept.contains("metrics.jsonl"))
+        #expect(try place.run(arguments("cut")).status == 0)
+        #expect(try place.read("cut/model.safetensors") == place.read("whole/model.safetensors"))
+        #expect(try !place.names().contains("cut.training"))
+      }
+    }
+
+    @Test func studentsAreOrdinaryModels() throws {
+      try inWorkplace { place in
+        try place.copy("alice", as: "alice")
+        try place.text("botchan-calibration.txt", characters: 20_000, as: "text.txt")
+        try place.text("botchan-heldout.txt", characters: 20_000, as: "heldout.txt")
+        let outcome = try place.karat(
+          "distill",
+          "alice",
+          "student",
+          "--data",
+          "text.txt",
+          "--layers",
+          "2",
+          "--steps",
+          "3",
+          "--batch",
+          "2",
+          "--length",
+          "64",
+          "--held-out",
+          "heldout.txt",
+          "--window",
+          "64"
+        )
+        #expect(outcome.status == 0)
+        #expect(outcome.output.contains("allowed rise          any"))
+        #expect(
+          try place.karat("quantize", "student", "int8", "--preset", "int8-dynamic").status == 0
+        )
+        #expect(try place.karat("convert", "int8", "int8.kcf").status == 0)
+        #expect(
+          try place.karat("generate", "int8.kcf", "--prompt", "The", "--max-tokens", "3").status
+            == 0
+        )
+        let record = String(decoding: try place.read("student/karat.json"), as: UTF8.self)
+        #expect(record.contains(#""students""#))
+      }
+    }
+
+    @Test func whatCannotBeTrainedIsSaid() throws {
+      try inWorkplace { place in
+        try place.copy("alice", as: "alice")
+        try place.copy("llama-tiny", as: "llama")
+        try place.text("botchan-calibration.txt", characters: 100, as: "short.txt")
+        var outcome = try place.karat(
+          "distill",
+          "alice",
+          "out",
+          "--data",
+          "short.txt",
+          "--layers",
+          "2"
+        )
+        #expect(outcome.status == 65)
+        #expect(outcome.message.hasPrefix("karat: short.txt: the calibration text has "))
+        outcome = try place.karat(
+          "distill",
+          "alice",
+          "out",
+          "--data",
+          "short.txt",
+          "--layers",
+          "99"
+        )
+        #expect(outcome.status == 65)
+        #expect(outcome.message.contains("99"))
+        outcome = try place.karat("distill", "alice", "out", "--data", "short.txt")
+        #expect(outcome.status == 64)
+        outcome = try place.karat(
+          "qat",
+          "alice",
+          "out",
+          "--data",
+          "short.txt",
+          "--teacher",
+          "llama"
+        )
+        #expect(outcome.status == 65 || outcome.status == 66)
+        #expect(try place.names() == ["alice", "llama", "short.txt"])
+      }
+    }
+  }
+}
