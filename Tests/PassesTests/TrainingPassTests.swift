@@ -94,6 +94,20 @@ import Testing
     #expect(stored < 0.7 * before, "\(before) to \(stored)")
   }
 
+  /// The student learns on what the teacher wrote, as long as the windows asked for.
+  @Test func aTeacherWritesWhatTheStudentLearnsOn() throws {
+    let teacher = try LoadedModel.open(fixture("alice"))
+    var pass = Distil()
+    (pass.layers, pass.written) = (3, 24)
+    let archive = MemoryArchive()
+    var pipeline = self.pipeline(pass, of: teacher, steps: 20, rate: 2e-3)
+    pipeline.calibration = Array(try text(of: teacher).prefix(1_024))
+    pipeline.archive = archive
+    _ = try pipeline.run(teacher)
+    #expect(archive.metrics.allSatisfy { $0.tokens == 8 * 32 })
+    #expect(archive.metrics[19].loss < 0.7 * archive.metrics[0].loss)
+  }
+
   @Test func statesOfANarrowerStudentAreProjected() throws {
     let teacher = try LoadedModel.open(fixture("llama-tiny"))
     var pass = Distil()

@@ -57,6 +57,9 @@ public struct Distil: Pass {
   public var teacher = 1.0
   /// What the cross-entropy with the text is multiplied by.
   public var text = 0.0
+  /// How many sequences the teacher writes, from beginnings of the text, for the student to learn on in
+  /// the text's place (Kim and Rush, 2016); 0 for the text itself.
+  public var written = 0
   /// How many of the teacher's most likely tokens are stored for each place before training; 0 to run
   /// the teacher beside it.
   public var top = 0
@@ -89,7 +92,8 @@ public struct Distil: Pass {
     case keepLayers = "keep-layers"
     case choose
     case feedForward = "feed-forward"
-    case heads, hidden, experts, dense, student, teacher, text, temperature, divergence, top
+    case heads, hidden, experts, dense, student, teacher, text, temperature, divergence, written
+    case top
     case states, measure, relations, balance
     case routerEntropy = "router-entropy"
     case biasRate = "bias-rate"
@@ -119,6 +123,7 @@ public struct Distil: Pass {
     text = try options.option(.text, default: text)
     temperature = try options.option(.temperature, default: temperature)
     divergence = try options.option(.divergence, default: divergence)
+    written = try options.option(.written, default: written)
     top = try options.option(.top, default: top)
     states = try options.option(.states, default: states)
     measure = try options.option(.measure, default: measure)
@@ -145,6 +150,7 @@ public struct Distil: Pass {
     try options.encode(text, forKey: .text)
     try options.encode(temperature, forKey: .temperature)
     try options.encode(divergence, forKey: .divergence)
+    try options.encode(written, forKey: .written)
     try options.encode(top, forKey: .top)
     try options.encode(states, forKey: .states)
     try options.encode(measure, forKey: .measure)
@@ -183,6 +189,7 @@ public struct Distil: Pass {
       weights.contains { $0 > 0 },
       "every loss has weight 0, so there is nothing to learn."
     )
+    try require(written >= 0, "written is \(written); a whole number from 0 is needed.")
     try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
     try require(temperature > 0, "temperature is \(temperature); a positive number is needed.")
     try require(

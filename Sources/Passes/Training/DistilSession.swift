@@ -42,7 +42,7 @@ struct DistilSession {
           + "need one vocabulary."
       )
     }
-    let windows = try context.trainingWindows(length: pass.training.length)
+    let windows = try windows()
     let teaching = try context.teaching(
       teacher,
       Distil.name,
@@ -122,6 +122,21 @@ struct DistilSession {
     ) { try states.run($0) }
     try Trainer.run(task, pass.training, named: Distil.name, pass.json, in: context, on: workers)
     return learned(parameters)
+  }
+
+  /// What a decoder learns on: the text, or what the teacher writes from its beginnings.
+  private func windows() throws -> [[Int32]] {
+    let text = try context.trainingWindows(length: pass.training.length)
+    guard pass.written > 0, let length = text.first?.count else { return text }
+    let written = try executor.writtenText(
+      from: context.calibrationTokens,
+      count: pass.written,
+      promptLength: max(length / 8, 1),
+      length: length,
+      sampling: Sampling(temperature: 1, seed: context.seed),
+      progress: context.progress
+    )
+    return written.sequences.map(\.tokens).filter { $0.count >= 2 }
   }
 
   private var executor: Executor {
