@@ -52,7 +52,7 @@ import Testing
     let values = try ["sentence_embedding", "hidden_after_layer_0"].map {
       try #require(model.graph.named[$0])
     }
-    let task = EncoderTask(
+    let task = try EncoderTask(
       model.graph,
       parameters,
       texts: texts,

@@ -84,6 +84,27 @@ import Testing
     )
   }
 
+  @Test func tokensBeyondTheVocabularyAreSaid() throws {
+    let model = try LoadedModel.open(fixture("llama-tiny")).model
+    let parameters = try ParameterSet(model.graph, model.source, on: .automatic) { _ in true }
+    for token in [Int32(-1), 320] {
+      let found = message {
+        _ = try DecoderTask(
+          model.graph,
+          parameters,
+          windows: [[1, 2, token]],
+          head: try HeadLoss(model.graph),
+          on: .automatic
+        )
+      }
+      #expect(
+        found
+          == "token \(token) is not in the model's vocabulary of 320. Do the data belong to another "
+          + "model?"
+      )
+    }
+  }
+
   @Test func optionsThatCannotBeFollowedAreSaid() throws {
     var options = TrainingOptions()
     options.learningRate = -1

@@ -39,7 +39,7 @@ package final class DecoderTask: TrainingTask {
   ///   - isCheckpointing: whether blocks are computed again to save memory.
   ///   - rounding: in which numbers matrices are multiplied, or nil for float32.
   ///   - workers: the threads.
-  /// - Throws: `EngineError` where the graph reads no tokens.
+  /// - Throws: `EngineError` where the graph reads no tokens, or a token is not in its vocabulary.
   package init(
     _ graph: Graph,
     _ parameters: ParameterSet,
@@ -55,6 +55,7 @@ package final class DecoderTask: TrainingTask {
     guard let ids = graph.named["input_ids"] else {
       throw EngineError("the model reads no tokens.")
     }
+    try graph.checkTokens(windows)
     precondition(windows.allSatisfy { $0.count >= 2 }, "a window predicts at least one token")
     self.graph = graph
     self.parameters = parameters

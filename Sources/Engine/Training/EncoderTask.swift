@@ -25,6 +25,7 @@ package final class EncoderTask: TrainingTask {
   ///   - rounding: in which numbers matrices are multiplied, or nil for float32.
   ///   - workers: the threads.
   ///   - prepare: is called with a batch before it is judged.
+  /// - Throws: `EngineError` where a token is not in its vocabulary, or a text is too long.
   package init(
     _ graph: Graph,
     _ parameters: ParameterSet,
@@ -34,7 +35,8 @@ package final class EncoderTask: TrainingTask {
     rounding: Rounding? = nil,
     on workers: Workers,
     prepare: @escaping (TokenBatch) throws -> Void
-  ) {
+  ) throws(EngineError) {
+    try graph.checkTokens(texts)
     self.graph = graph
     self.parameters = parameters
     self.texts = texts

@@ -32,19 +32,10 @@ struct DistilSession {
   /// - Returns: the parameters that learned.
   func trainDecoder(on workers: Workers) throws -> [TensorName: DerivedTensor] {
     let pairs = try comparedValues()
-    let vocabularies = (
-      HeadLoss.vocabulary(of: teacher.graph), HeadLoss.vocabulary(of: student.graph)
-    )
-    guard vocabularies.0 == vocabularies.1 else {
-      throw PassError(
-        Distil.name,
-        "the teacher knows \(vocabularies.0 ?? 0) tokens and the student \(vocabularies.1 ?? 0); both "
-          + "need one vocabulary."
-      )
-    }
     let windows = try windows()
     let teaching = try context.teaching(
       teacher,
+      of: student.graph,
       Distil.name,
       windows: windows,
       top: pass.top,
@@ -111,7 +102,7 @@ struct DistilSession {
     let states = TeacherStates(executor, pairs.map(\.teacher))
     let (graph, source, losses) = try judged(pairs, states, isPerSequence: true)
     let parameters = try ParameterSet(graph, source, on: workers, isTrained: learns)
-    let task = EncoderTask(
+    let task = try EncoderTask(
       graph,
       parameters,
       texts: context.calibrationSequences,

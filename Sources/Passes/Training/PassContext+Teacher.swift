@@ -9,6 +9,7 @@ extension PassContext {
   ///
   /// - Parameters:
   ///   - model: the teacher, in floating point.
+  ///   - student: what learns from it.
   ///   - pass: what needs it.
   ///   - windows: all windows, by their numbers.
   ///   - top: how many tokens are stored, or 0.
@@ -17,11 +18,20 @@ extension PassContext {
   /// - Throws: `PassError` where these do not go together, and what running or storing throws.
   func teaching(
     _ model: Model,
+    of student: Graph,
     _ pass: String,
     windows: [[Int32]],
     top: Int,
     showing others: [ValueID] = []
   ) throws -> (target: DecoderTask.Teacher, states: TeacherStates?) {
+    let known = (HeadLoss.vocabulary(of: model.graph), HeadLoss.vocabulary(of: student))
+    guard known.0 == known.1 else {
+      throw PassError(
+        pass,
+        "the teacher gives \(known.0 ?? 0) logits and the student \(known.1 ?? 0); as many are needed, "
+          + "padding included. Name a teacher whose embedding has as many rows."
+      )
+    }
     guard top > 0 else {
       let teacher = try TeacherModel(
         Executor(model, threads: threads, memory: memory),

@@ -119,7 +119,7 @@ public struct QuantizationAwareTraining: Pass {
       quantized.parameters,
       windows: windows,
       head: head,
-      teacher: try teacherTarget(context, windows),
+      teacher: try teacherTarget(context, quantized.graph, windows),
       isCheckpointing: training.recompute ?? false,
       rounding: training.rounding,
       on: workers
@@ -140,6 +140,7 @@ public struct QuantizationAwareTraining: Pass {
 
   private func teacherTarget(
     _ context: PassContext,
+    _ graph: Graph,
     _ windows: [[Int32]]
   ) throws -> DecoderTask.Teacher? {
     guard teacher > 0 else { return nil }
@@ -149,6 +150,12 @@ public struct QuantizationAwareTraining: Pass {
         "there is no teacher. Name one, or learn from the text alone: teacher: 0, text: 1."
       )
     }
-    return try context.teaching(reference, Self.name, windows: windows, top: top).target
+    return try context.teaching(
+      reference,
+      of: graph,
+      Self.name,
+      windows: windows,
+      top: top
+    ).target
   }
 }
