@@ -1,3 +1,4 @@
+import ArgumentParser
 import Karat
 
 /// A recipe on files: reads the model and texts, follows the recipe, writes the result.
@@ -162,5 +163,30 @@ struct RecipeJob {
       as: form
     )
     for note in notes { Terminal.standard.message(note) }
+  }
+}
+
+/// Options of the commands that make a model by a recipe.
+struct JobOptions: ParsableArguments {
+  @OptionGroup var form: FormOptions
+  @OptionGroup var windows: WindowOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup var resources: RunOptions
+  @OptionGroup var memory: MemoryOptions
+
+  /// The job of a command, with what these options say.
+  func job(_ command: String, _ recipe: Recipe, model: String, output: String) throws -> RecipeJob {
+    var job = RecipeJob(
+      model: model,
+      output: output,
+      recipe: recipe,
+      command: command,
+      form: try form.form(of: output),
+      writer: self.output.writer
+    )
+    job.windows = (windows.window, windows.windows)
+    job.threads = resources.threads
+    job.memory = memory
+    return job
   }
 }

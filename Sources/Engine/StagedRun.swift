@@ -1,5 +1,5 @@
 package import KaratGraphs
-import KaratTensors
+package import KaratTensors
 
 /// Runs a model over many windows block by block, holding the parameters of one block at a time.
 ///
@@ -68,6 +68,13 @@ package struct StagedRun {
     }
     executor.dropConstants()
     done += 1
+  }
+
+  /// A value of a window that crosses from the stages that ran to those that follow.
+  ///
+  /// - Throws: `FileError` where it is in a file, and cannot be read.
+  package func state(_ value: ValueID, window: Int) throws -> Tensor {
+    try states.tensor(StateStore.Key(window: window, value: value))
   }
 
   /// Runs all stages before the one that computes a value.

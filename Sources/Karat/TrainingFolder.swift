@@ -11,12 +11,25 @@ public import KaratTensors
 public struct TrainingFolder: TrainingArchive {
   /// The folder.
   public let path: String
+  /// The folder that it is in, where it is a part's.
+  private let parent: String?
 
   /// The folder of states beside an output, `OUTPUT.training`.
   public init(besides output: String) {
     var output = Substring(output)
     while output.count > 1, output.hasSuffix("/") { output = output.dropLast() }
     path = output + ".training"
+    parent = nil
+  }
+
+  private init(_ name: String, in parent: String) {
+    path = Folder.join(parent, name)
+    self.parent = parent
+  }
+
+  /// The folder of a part of the training, in this one.
+  public func part(_ name: String) -> any TrainingArchive {
+    TrainingFolder(name, in: path)
   }
 
   /// The metrics of every step so far, one JSON object to a line.
@@ -64,6 +77,7 @@ public struct TrainingFolder: TrainingArchive {
   }
 
   private func create() throws {
+    if let parent { _ = try Folder.made(parent) }
     _ = try Folder.made(path)
   }
 

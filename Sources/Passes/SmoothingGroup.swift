@@ -23,8 +23,16 @@ package struct SmoothingGroup {
   package let sourceCount: Int
 
   package enum Producer {
-    case norm(weight: TensorName, bias: TensorName?, features: Int)
+    case norm(weight: TensorName, bias: TensorName?)
     case rows(LinearLayer)
+  }
+
+  /// The producer's parameters, whose rows, or numbers, are its channels.
+  var producerParameters: [TensorName] {
+    switch producer {
+    case .norm(let weight, let bias): [weight, bias].compactMap(\.self)
+    case .rows(let layer): [layer.weight, layer.bias].compactMap(\.self)
+    }
   }
 }
 
@@ -61,13 +69,13 @@ extension Graph {
         guard let weight = parameter(producer.inputs[1]), !shared.contains(weight.tensor),
           type(of: producer.inputs[1]).features == features
         else { return nil }
-        source = .norm(weight: weight.tensor, bias: nil, features: features)
+        source = .norm(weight: weight.tensor, bias: nil)
         (channels, count) = (Array(0..<features), features)
       case .layerNorm:
         guard let weight = parameter(producer.inputs[1]), !shared.contains(weight.tensor),
           let bias = parameter(producer.inputs[2]), !shared.contains(bias.tensor)
         else { return nil }
-        source = .norm(weight: weight.tensor, bias: bias.tensor, features: features)
+        source = .norm(weight: weight.tensor, bias: bias.tensor)
         (channels, count) = (Array(0..<features), features)
       case .swiglu:
         guard let up = layer(behind: 1) else { return nil }
@@ -102,20 +110,11 @@ struct Rescaling {
   /// Divides the channels of a group's value by factors, one for each channel of the producer.
   mutating func smooth(_ group: SmoothingGroup, by factors: [Float]) {
     let inverse = factors.map { 1 / $0 }
-    switch group.producer {
-    case .norm(let weight, let bias, let features):
-      for name in [weight, bias].compactMap(\.self) {
-        rows[name] = inverse
-        shapes[name] = [features]
-      }
-    case .rows(let layer):
-      rows[layer.weight] = inverse
-      shapes[layer.weight] = layer.shape
-      if let bias = layer.bias {
-        rows[bias] = inverse
-        shapes[bias] = [layer.shape[0]]
-      }
+    for name in group.producerParameters {
+      rows[name] = inverse
+      shapes[name] = [group.sourceCount]
     }
+    if case .rows(let layer) = group.producer { shapes[layer.weight] = layer.shape }
     for layer in group.layers {
       columns[layer.weight] = group.sourceChannel.map { factors[$0] }
       shapes[layer.weight] = layer.shape

@@ -13,6 +13,12 @@ extension Kernels {
       checkGradient(of: x, Reference.cosineLossGradient(x: x, target: target, rows: rows)) {
         Reference.cosineLoss(x: $0, target: target, rows: rows).reduce(0, +)
       }
+      checkGradient(
+        of: x,
+        Reference.relativeSquaredErrorGradient(x: x, target: target, rows: rows)
+      ) {
+        Reference.relativeSquaredError(x: $0, target: target, rows: rows).reduce(0, +)
+      }
     }
   }
 
@@ -57,8 +63,12 @@ extension Kernels {
     }
   }
 
-  @Test(arguments: [(1, 1), (5, 33), (300, 384)])
-  func cosineLosses(rows: Int, features: Int) {
+  /// A loss of rows, and how much it is multiplied by in tests.
+  enum RowLoss: CaseIterable { case cosine, relative }
+
+  @Test(arguments: [(1, 1), (5, 33), (300, 384)], RowLoss.allCases)
+  func lossesOfRows(size: (rows: Int, features: Int), loss: RowLoss) {
+    let (rows, features) = size
     var numbers = Numbers(seed: 22)
     var x = numbers.floats(rows * features)
     var target = numbers.floats(rows * features)
@@ -69,21 +79,16 @@ extension Kernels {
       }
     }
     let before = numbers.floats(rows * features)
-    let gradient = Reference.cosineLossGradient(x: x, target: target, rows: rows)
+    let gradient =
+      loss == .cosine
+      ? Reference.cosineLossGradient(x: x, target: target, rows: rows)
+      : Reference.relativeSquaredErrorGradient(x: x, target: target, rows: rows)
+    let fast = loss == .cosine ? cosineLoss : relativeSquaredError
     sweep { workers -> [Double] in
       var losses: [Double] = []
       let sums = added(to: before) { out in
         losses = filled(rows, with: 7) {
-          cosineLoss(
-            x: x,
-            target: target,
-            rows: rows,
-            features: features,
-            factor: 3,
-            losses: $0,
-            addTo: out,
-            on: workers
-          )
+          fast(x, target, rows, features, 3, $0, out, workers)
         }
       }
       return sums.map(Double.init) + losses
@@ -94,9 +99,12 @@ extension Kernels {
         tolerance: 1e-6,
         "\(level)"
       )
-      let expected = Reference.cosineLoss(x: x, target: target, rows: rows)
+      let expected =
+        loss == .cosine
+        ? Reference.cosineLoss(x: x, target: target, rows: rows)
+        : Reference.relativeSquaredError(x: x, target: target, rows: rows)
       for (found, expected) in zip(found[x.count...], expected) {
-        #expect(abs(found - expected) <= 1e-6)
+        #expect(abs(found - expected) <= 1e-6 * max(1, expected))
       }
     }
   }

@@ -44,7 +44,7 @@ func context(_ vocabulary: Int32, _ count: Int = 512, ignored: [String] = []) th
     )
     let producers = groups.prefix(4).map { group in
       switch group.producer {
-      case .norm(let weight, _, let features): "\(weight) \(features)"
+      case .norm(let weight, _): "\(weight) \(group.sourceCount)"
       case .rows(let layer): "\(layer.weight)"
       }
     }

@@ -8,7 +8,17 @@ package final class MemoryArchive: TrainingArchive {
     ([:], [])
   )
 
+  private let parts: Mutex<[String: MemoryArchive]> = Mutex([:])
+
   package init() {}
+
+  package func part(_ name: String) -> any TrainingArchive {
+    parts.withLock { parts in
+      let part = parts[name] ?? MemoryArchive()
+      parts[name] = part
+      return part
+    }
+  }
 
   package var states: [Int: MemorySource] { content.withLock(\.states) }
   package var metrics: [TrainingMetrics] { content.withLock(\.metrics) }

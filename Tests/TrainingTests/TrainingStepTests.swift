@@ -28,7 +28,7 @@ import Testing
   func tenStepsOfAdamWAgree(_ name: String) throws {
     let training = try ReferenceTraining(name)
     let task = try training.task()
-    task.groups.decays = { _ in true }
+    task.hooks.groups.decays = { _ in true }
     let before = try training.tensors("after10").map { (name, _) in
       (name, training.stacked(name, task.parameters, \.values))
     }

@@ -203,6 +203,10 @@ typedef struct karat_kernels {
   void (*add_multiple)(const float *x, float factor, size_t count, float *into);
   void (*add_multiples)(
     const float *a, float a_factor, const float *b, float b_factor, size_t count, float *into);
+  /// into += a * b.
+  void (*add_products)(const float *a, const float *b, size_t count, float *into);
+  /// out = a * (b * factor); out may be a.
+  void (*scale_by)(const float *a, const float *b, float factor, size_t count, float *out);
   /// Through code = round(x / scale) within [low, high]: into += gradient where not clipped.
   karat_range_gradient (*quantize_gradient)(
     const float *x, const float *gradient, size_t count, float scale, float low, float high,

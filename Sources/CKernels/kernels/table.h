@@ -90,5 +90,7 @@ const karat_kernels KARAT_TABLE = {
   .dot_product = dot_product,
   .add_multiple = add_multiple,
   .add_multiples = add_multiples,
+  .add_products = add_products,
+  .scale_by = scale_by,
   .quantize_gradient = quantize_gradient,
 };

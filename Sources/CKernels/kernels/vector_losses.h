@@ -39,3 +39,11 @@ static void add_multiples(
 static void add_multiple(const float *x, float factor, size_t count, float *into) {
   for (size_t i = 0; i < count; i++) into[i] += factor * x[i];
 }
+
+static void add_products(const float *a, const float *b, size_t count, float *into) {
+  for (size_t i = 0; i < count; i++) into[i] += a[i] * b[i];
+}
+
+static void scale_by(const float *a, const float *b, float factor, size_t count, float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = a[i] * (b[i] * factor);
+}

@@ -48,6 +48,9 @@ struct DistillCommand: ParsableCommand {
   @Flag(help: "Keep what matters most to the teacher, measured on the text.")
   var byImportance = false
 
+  @Option(help: "The part of the examples that the student writes itself, from 0 to 1.")
+  var onPolicy: Double?
+
   @Option(help: "What the distance of states behind layers is multiplied by.")
   var states: Double?
 
@@ -70,11 +73,7 @@ struct DistillCommand: ParsableCommand {
   var seed: UInt64 = 0
 
   @OptionGroup var training: TrainingFlags
-  @OptionGroup var form: FormOptions
-  @OptionGroup var windows: WindowOptions
-  @OptionGroup var options: OutputOptions
-  @OptionGroup var resources: RunOptions
-  @OptionGroup var memory: MemoryOptions
+  @OptionGroup var options: JobOptions
 
   func validate() throws {
     let sizes = [layers, feedForward, heads, hidden, experts, dense].compactMap(\.self)
@@ -103,23 +102,15 @@ struct DistillCommand: ParsableCommand {
     pass.text = text ?? pass.text
     pass.teacher = divergence ?? pass.teacher
     pass.temperature = temperature ?? pass.temperature
+    pass.onPolicy = onPolicy ?? pass.onPolicy
     training.apply(to: &pass.training)
-    var job = RecipeJob(
-      model: teacher,
-      output: output,
-      recipe: Recipe(passes: [pass], seed: seed),
-      command: "distill",
-      form: try form.form(of: output),
-      writer: options.writer
-    )
+    let recipe = Recipe(passes: [pass], seed: seed)
+    var job = try options.job("distill", recipe, model: teacher, output: output)
     job.calibration = data
     job.data = heldOut
     job.isVerified = heldOut != nil
     // A student is smaller on purpose: what that cost is shown, and gates nothing.
     job.maximumDrop = .infinity
-    job.windows = (windows.window, windows.windows)
-    job.threads = resources.threads
-    job.memory = memory
     try job.run()
   }
 }

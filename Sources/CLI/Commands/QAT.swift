@@ -39,15 +39,24 @@ struct QATCommand: ParsableCommand {
   @Option(help: "Decides the order of the windows.")
   var seed: UInt64 = 0
 
+  @Flag(
+    help: "Train block after block to give the states of the teacher's, one in memory at a time."
+  )
+  var blocks = false
+
+  @Option(help: "By what part of itself a range changes in a step.")
+  var rangeRate: Double?
+
+  @Option(
+    help: "By what part of itself the factor of a channel changes in a step; 0 for not at all."
+  )
+  var channelRate: Double?
+
   @OptionGroup var training: TrainingFlags
-  @OptionGroup var form: FormOptions
-  @OptionGroup var windows: WindowOptions
-  @OptionGroup var options: OutputOptions
-  @OptionGroup var resources: RunOptions
-  @OptionGroup var memory: MemoryOptions
+  @OptionGroup var options: JobOptions
 
   func validate() throws {
-    guard try form.form(of: output) != .safetensors else {
+    guard try options.form.form(of: output) != .safetensors else {
       throw ValidationError(
         "'\(output)' would hold the codes alone, and nothing would say what they mean. Name a folder "
           + "or a .kcf file."
@@ -57,22 +66,12 @@ struct QATCommand: ParsableCommand {
   }
 
   func run() throws {
-    var job = RecipeJob(
-      model: model,
-      output: output,
-      recipe: try chosenRecipe(),
-      command: "qat",
-      form: try form.form(of: output),
-      writer: options.writer
-    )
+    var job = try options.job("qat", try chosenRecipe(), model: model, output: output)
     job.calibration = data
     job.isRecipeOwn = recipe != nil
     job.data = heldOut
     job.isVerified = maxDrop != nil || heldOut != nil
     job.maximumDrop = maxDrop?.fraction
-    job.windows = (windows.window, windows.windows)
-    job.threads = resources.threads
-    job.memory = memory
     job.teacher = teacher
     try job.run()
   }
@@ -81,6 +80,9 @@ struct QATCommand: ParsableCommand {
     if let recipe { return try Recipe(yaml: try TextFile(recipe).text, file: recipe) }
     var pass = QuantizationAwareTraining()
     training.apply(to: &pass.training)
+    pass.blocks = blocks
+    pass.rangeRate = rangeRate ?? pass.rangeRate
+    pass.channelRate = channelRate ?? pass.channelRate
     var chosen = Recipe(passes: [])
     if try LoadedModel.open(model).isQuantized {
       if teacher == nil { (pass.teacher, pass.text) = (0, 1) }

@@ -35,14 +35,10 @@ struct QuantizeCommand: ParsableCommand {
   @Option(help: "A held-out text to verify on.")
   var data: String?
 
-  @OptionGroup var form: FormOptions
-  @OptionGroup var windows: WindowOptions
-  @OptionGroup var options: OutputOptions
-  @OptionGroup var resources: RunOptions
-  @OptionGroup var memory: MemoryOptions
+  @OptionGroup var options: JobOptions
 
   func validate() throws {
-    guard try form.form(of: output) != .safetensors else {
+    guard try options.form.form(of: output) != .safetensors else {
       throw ValidationError(
         "'\(output)' would hold the codes alone, and nothing would say what they mean. Name a folder "
           + "or a .kcf file."
@@ -52,22 +48,12 @@ struct QuantizeCommand: ParsableCommand {
   }
 
   func run() throws {
-    var job = RecipeJob(
-      model: model,
-      output: output,
-      recipe: try chosenRecipe(),
-      command: "quantize",
-      form: try form.form(of: output),
-      writer: options.writer
-    )
+    var job = try options.job("quantize", try chosenRecipe(), model: model, output: output)
     job.calibration = calibration
     job.isRecipeOwn = recipe != nil
     job.data = data
     job.isVerified = maxDrop != nil || data != nil
     job.maximumDrop = maxDrop?.fraction
-    job.windows = (windows.window, windows.windows)
-    job.threads = resources.threads
-    job.memory = memory
     try job.run()
   }
 

@@ -5,9 +5,10 @@ import KaratTensors
 /// Training of a decoder on windows of tokens: each token but the first of a window is predicted.
 package final class DecoderTask: TrainingTask {
   package let parameters: ParameterSet
-  package var groups = ParameterGroups()
+  package var hooks = TrainingHooks()
   package let losses: [any Loss]
   package var lengths: [Int] { windows.map(\.count) }
+  package let differentiator: Differentiator
 
   /// What a teacher says about some windows of one padded length.
   package typealias Teacher = (_ examples: [Int], _ windows: [[Int32]]) throws
@@ -15,14 +16,10 @@ package final class DecoderTask: TrainingTask {
 
   private let graph: Graph
   private let windows: [[Int32]]
+  /// What some examples are in the step at hand, in the place of their windows, and no text.
+  package var written: [Int: [Int32]] = [:]
   private let head: HeadLoss
-  private let differentiator: Differentiator
   private let teacher: Teacher?
-  package var remembered: [ParameterSet.Item] = []
-  /// Is called before each step.
-  package var onBegin: (Int) -> Void = { _ in }
-  /// Is called after each step.
-  package var onFinish: (Int) -> Void = { _ in }
   /// Prepares losses beside the head's for a batch.
   private let prepare: ([[Int32]]) throws -> Void
 
@@ -78,7 +75,7 @@ package final class DecoderTask: TrainingTask {
   package func weight(of example: Int) -> Double { Double(windows[example].count - 1) }
 
   package func accumulate(_ examples: [Int], factor: Float) throws -> [Double] {
-    let rows = examples.map { windows[$0] }
+    let rows = examples.map { written[$0] ?? windows[$0] }
     let length = rows.map(\.count).max() ?? 0
     // Tokens behind a window's end change nothing before them in a causal model.
     let padded = rows.map { $0 + Array(repeating: 0, count: length - $0.count) }
@@ -97,14 +94,4 @@ package final class DecoderTask: TrainingTask {
       factor: factor
     )
   }
-
-  /// Shows some values of the graph in each run as soon as they are computed.
-  package func observe(_ values: Set<ValueID>, _ show: @escaping (ValueID, Operand) -> Void) {
-    differentiator.observed = values
-    differentiator.observe = show
-  }
-
-  package func beginStep(_ step: Int) { onBegin(step) }
-
-  package func finishStep(_ step: Int) { onFinish(step) }
 }

@@ -5,13 +5,13 @@ import KaratTensors
 /// Training of an encoder on texts: its vectors, and values on the way to them, are judged.
 package final class EncoderTask: TrainingTask {
   package let parameters: ParameterSet
-  package var groups = ParameterGroups()
+  package var hooks = TrainingHooks()
   package let losses: [any Loss]
   package var lengths: [Int] { texts.map(\.count) }
+  package let differentiator: Differentiator
 
   private let graph: Graph
   private let texts: [[Int32]]
-  private let differentiator: Differentiator
   private let prepare: (TokenBatch) throws -> Void
 
   /// Prepares to train on texts.

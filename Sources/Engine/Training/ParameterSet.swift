@@ -21,8 +21,8 @@ package final class ParameterSet {
     package var count: Int { shape.elementCount }
 
     /// Numbers that no graph reads, zero at first.
-    package convenience init(_ name: TensorName, zeros shape: Shape) {
-      self.init(name, ValueType(.f32, shape.dimensions.map(Extent.fixed)), isTrained: false)
+    package convenience init(_ name: TensorName, zeros shape: Shape, isTrained: Bool = false) {
+      self.init(name, ValueType(.f32, shape.dimensions.map(Extent.fixed)), isTrained: isTrained)
       values.update(repeating: 0, count: count)
     }
 
@@ -72,18 +72,20 @@ package final class ParameterSet {
   /// - Parameters:
   ///   - graph: what reads them.
   ///   - source: where their first numbers come from.
+  ///   - wanted: which of them are pulled, or nil for all.
   ///   - workers: the threads.
   ///   - isTrained: which of them learn.
   /// - Throws: `CheckpointError` where one cannot be pulled.
   package init(
     _ graph: Graph,
     _ source: any TensorSource,
+    only wanted: Set<TensorName>? = nil,
     on workers: Workers,
     isTrained: (TensorName) -> Bool
   ) throws(CheckpointError) {
     var items: [Item] = []
     var places: [TensorName: Int] = [:]
-    for (name, type) in graph.parameters {
+    for (name, type) in graph.parameters where wanted?.contains(name) ?? true {
       let item = Item(name, type, isTrained: isTrained(name))
       let tensor = try source.tensor(name)
       if tensor.dtype == .i8 {
@@ -110,6 +112,9 @@ package final class ParameterSet {
     guard let place = places[name] else { preconditionFailure("\(name.quoted) is not there") }
     return items[place]
   }
+
+  /// Whether the graph reads a parameter of a name.
+  package func contains(_ name: TensorName) -> Bool { places[name] != nil }
 
   /// Those that learn, in order.
   package var trained: [Item] { items.filter { $0.gradient != nil } }

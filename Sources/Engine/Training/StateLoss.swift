@@ -10,6 +10,9 @@ package final class StateLoss: Loss {
     case meanSquare = "mse"
     /// 1 − the cosine of the angle between them: lengths, which few numbers dominate, play no part.
     case cosine
+    /// The squared distance over the squared length of the teacher's row: tokens count alike, however
+    /// large their states are.
+    case relative
   }
 
   /// Which rows of a value are compared.
@@ -103,17 +106,18 @@ package final class StateLoss: Loss {
         on: run.workers
       )
       return mean * Double(rows.count) * share
-    case .cosine:
+    case .cosine, .relative:
+      let loss = measure == .cosine ? cosineLoss : relativeSquaredError
       var losses = Array(repeating: 0.0, count: rows.count)
-      cosineLoss(
-        x: x.floats + first,
-        target: target + first,
-        rows: rows.count,
-        features: x.features,
-        factor: factor,
-        losses: &losses,
-        addTo: gradient,
-        on: run.workers
+      loss(
+        x.floats + first,
+        target + first,
+        rows.count,
+        x.features,
+        factor,
+        &losses,
+        gradient,
+        run.workers
       )
       return losses.reduce(0, +) * share
     }

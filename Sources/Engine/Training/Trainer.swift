@@ -46,10 +46,10 @@ package final class Trainer {
     self.archive = archive
     self.identity = identity.merging(["seed": "\(seed)"]) { $1 }
     optimizer = Optimizer(
-      task.parameters.trained,
+      task.parameters.trained + task.hooks.companions,
       options,
-      task.groups,
-      remembering: task.remembered,
+      task.hooks.groups,
+      remembering: task.hooks.remembered,
       on: workers
     )
     schedule = RateSchedule(options)
@@ -80,13 +80,14 @@ package final class Trainer {
   func take(_ step: Int) throws -> TrainingMetrics {
     let start = ContinuousClock.now
     let examples = order.examples(step)
-    task.beginStep(step)
+    try task.hooks.begin(step, examples)
     let total = examples.reduce(0) { $0 + task.weight(of: $1) }
     var sums = task.losses.map { _ in 0.0 }
     for part in parts(of: examples) {
       let found = try task.accumulate(part, factor: Float(scale.factor / max(total, 1)))
       for (index, sum) in found.enumerated() { sums[index] += sum }
     }
+    task.hooks.finishGradients()
     let means = sums.map { $0 / max(total, 1) }
     let loss = zip(task.losses, means).reduce(0) { $0 + $1.0.weight * $1.1 }
     let norm = optimizer.gradientNorm() / scale.factor
@@ -105,7 +106,7 @@ package final class Trainer {
     } else {
       let clipping = options.clip > 0 && norm > options.clip ? options.clip / norm : 1
       optimizer.step(rate: rate, gradientScale: clipping / used)
-      task.finishStep(step)
+      task.hooks.finish()
       scale.grow()
     }
     let duration = ContinuousClock.now - start

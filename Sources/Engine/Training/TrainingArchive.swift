@@ -2,6 +2,9 @@ public import KaratTensors
 
 /// Where the states of a training are kept, so that it can go on after an interruption.
 public protocol TrainingArchive: Sendable {
+  /// An archive of its own for a part of the training, such as a block.
+  func part(_ name: String) -> any TrainingArchive
+
   /// The newest whole state, or nil where there is none.
   ///
   /// - Throws: where one is there and cannot be read.

@@ -25,6 +25,40 @@ package func meanSquaredError(
   return parts.reduce(0, +) / Double(count)
 }
 
+/// |x - target|² / |target|² of each row of x and target [rows, features], into `losses` [rows].
+///
+/// Adds factor · the gradient by x to `addTo` [rows, features]: 2 (x - target) / |target|². A row whose
+/// target is zero is not compared.
+package func relativeSquaredError(
+  x: UnsafePointer<Float>,
+  target: UnsafePointer<Float>,
+  rows: Int,
+  features: Int,
+  factor: Float,
+  losses: UnsafeMutablePointer<Double>,
+  addTo sums: UnsafeMutablePointer<Float>?,
+  on workers: Workers
+) {
+  workers.forEachRun(of: max(1, elementsPerTile / max(1, features)), in: rows) { run in
+    for row in run {
+      let first = row * features
+      let squares = kernels.dot_product(target + first, target + first, features)
+      guard squares > 0 else {
+        losses[row] = 0
+        continue
+      }
+      losses[row] =
+        kernels.squared_error_gradient(
+          x + first,
+          target + first,
+          features,
+          Float(2 * Double(factor) / squares),
+          sums.map { $0 + first }
+        ) / squares
+    }
+  }
+}
+
 /// 1 - the cosine of the angle between each row of x and of target [rows, features], into
 /// `losses` [rows].
 ///

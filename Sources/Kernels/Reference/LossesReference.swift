@@ -97,6 +97,30 @@ extension Reference {
     zip(x, target).map { Number(2 * (Double($0) - Double($1)) / Double(x.count)) }
   }
 
+  /// |x - target|² / |target|² for each row; 0 where the target is zero.
+  package static func relativeSquaredError<Number: BinaryFloatingPoint>(
+    x: [Number],
+    target: [Number],
+    rows: Int
+  ) -> [Double] {
+    zip(self.rows(of: x, rows), self.rows(of: target, rows)).map { x, target in
+      let squares = dot(target, target)
+      return squares == 0 ? 0 : zip(x, target).reduce(0) { $0 + pow($1.0 - $1.1, 2) } / squares
+    }
+  }
+
+  /// The gradient of the sum of `relativeSquaredError` by x.
+  package static func relativeSquaredErrorGradient<Number: BinaryFloatingPoint>(
+    x: [Number],
+    target: [Number],
+    rows: Int
+  ) -> [Number] {
+    zip(self.rows(of: x, rows), self.rows(of: target, rows)).flatMap { x, target in
+      let squares = dot(target, target)
+      return zip(x, target).map { squares == 0 ? 0 : Number(2 * ($0 - $1) / squares) }
+    }
+  }
+
   /// 1 - x · target / (|x| · |target|) for each row; 1 where a row is zero.
   package static func cosineLoss<Number: BinaryFloatingPoint>(
     x: [Number],

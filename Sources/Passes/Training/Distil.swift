@@ -60,6 +60,9 @@ public struct Distil: Pass {
   /// How many sequences the teacher writes, from beginnings of the text, for the student to learn on in
   /// the text's place (Kim and Rush, 2016); 0 for the text itself.
   public var written = 0
+  /// The part of the examples of each step that the student writes itself, from the beginnings of their
+  /// windows, so that it learns from its own mistakes (generalized distillation, Agarwal et al., 2024).
+  public var onPolicy = 0.0
   /// How many of the teacher's most likely tokens are stored for each place before training; 0 to run
   /// the teacher beside it.
   public var top = 0
@@ -93,8 +96,8 @@ public struct Distil: Pass {
     case choose
     case feedForward = "feed-forward"
     case heads, hidden, experts, dense, student, teacher, text, temperature, divergence, written
-    case top
-    case states, measure, relations, balance
+    case onPolicy = "on-policy"
+    case top, states, measure, relations, balance
     case routerEntropy = "router-entropy"
     case biasRate = "bias-rate"
   }
@@ -124,6 +127,7 @@ public struct Distil: Pass {
     temperature = try options.option(.temperature, default: temperature)
     divergence = try options.option(.divergence, default: divergence)
     written = try options.option(.written, default: written)
+    onPolicy = try options.option(.onPolicy, default: onPolicy)
     top = try options.option(.top, default: top)
     states = try options.option(.states, default: states)
     measure = try options.option(.measure, default: measure)
@@ -151,6 +155,7 @@ public struct Distil: Pass {
     try options.encode(temperature, forKey: .temperature)
     try options.encode(divergence, forKey: .divergence)
     try options.encode(written, forKey: .written)
+    try options.encode(onPolicy, forKey: .onPolicy)
     try options.encode(top, forKey: .top)
     try options.encode(states, forKey: .states)
     try options.encode(measure, forKey: .measure)
@@ -190,6 +195,15 @@ public struct Distil: Pass {
       "every loss has weight 0, so there is nothing to learn."
     )
     try require(written >= 0, "written is \(written); a whole number from 0 is needed.")
+    try require(
+      (0...1).contains(onPolicy),
+      "on-policy is \(onPolicy); a part from 0 to 1 is needed."
+    )
+    try require(
+      onPolicy == 0 || top == 0 && text == 0 && teacher > 0 && !model.graph.isEncoder,
+      "on-policy is \(onPolicy): a decoder that writes its own text learns from a teacher that reads it."
+        + " Leave out top and text, whose teacher and labels are the text's."
+    )
     try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
     try require(temperature > 0, "temperature is \(temperature); a positive number is needed.")
     try require(

@@ -60,14 +60,34 @@ struct DistilSession {
       rounding: pass.training.rounding,
       on: workers
     )
+    if pass.onPolicy > 0 {
+      let writer = StudentWriter(
+        student,
+        parameters,
+        share: pass.onPolicy,
+        seed: context.seed,
+        threads: context.threads
+      )
+      task.hooks.begin = { step, examples in
+        task.written = try writer.written(step, examples.map { ($0, windows[$0]) })
+      }
+    }
     let balancer = BiasBalancer(graph, parameters, rate: pass.biasRate)
     if pass.biasRate > 0 {
       task.observe(balancer.observed) { balancer.observe($0, $1) }
-      task.onFinish = { _ in balancer.step() }
-      task.remembered = balancer.biases
+      task.hooks.finish = { balancer.step() }
+      task.hooks.remembered = balancer.biases
     }
-    try Trainer.run(task, pass.training, named: Distil.name, pass.json, in: context, on: workers)
-    return learned(parameters, task.remembered)
+    try Trainer.run(
+      task,
+      pass.training,
+      named: Distil.name,
+      pass.json,
+      in: context,
+      keptIn: context.archive,
+      on: workers
+    )
+    return learned(parameters, task.hooks.remembered)
   }
 
   private func routerLosses(_ graph: Graph) -> [any Loss] {
@@ -111,7 +131,15 @@ struct DistilSession {
       rounding: pass.training.rounding,
       on: workers
     ) { try states.run($0) }
-    try Trainer.run(task, pass.training, named: Distil.name, pass.json, in: context, on: workers)
+    try Trainer.run(
+      task,
+      pass.training,
+      named: Distil.name,
+      pass.json,
+      in: context,
+      keptIn: context.archive,
+      on: workers
+    )
     return learned(parameters)
   }
 

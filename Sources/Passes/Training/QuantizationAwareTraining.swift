@@ -42,6 +42,14 @@ public struct QuantizationAwareTraining: Pass {
   public var ranges = Ranges.learned
   /// By what part of itself a range changes in a step, at the highest learning rate.
   public var rangeRate = 1e-3
+  /// By what part of itself the factor of a channel changes in a step, at the highest learning rate.
+  ///
+  /// Factors lie between what makes a value and the layers that read it (OmniQuant, Shao et al., 2024). 0
+  /// leaves channels as they are.
+  public var channelRate = 0.0
+  /// Whether blocks are trained one after the other, each to give the states of the teacher's, with one
+  /// in memory at a time; `steps` are then those of each block, and what judges predictions is not used.
+  public var blocks = false
   /// What the divergence from the teacher is multiplied by.
   public var teacher = 1.0
   /// What the cross-entropy with the text is multiplied by.
@@ -55,7 +63,8 @@ public struct QuantizationAwareTraining: Pass {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case ranges
     case rangeRate = "range-rate"
-    case teacher, text, embeddings, top
+    case channelRate = "channel-rate"
+    case blocks, teacher, text, embeddings, top
   }
 
   /// Learned ranges, and the model that the recipe began with as the teacher.
@@ -72,6 +81,8 @@ public struct QuantizationAwareTraining: Pass {
     let options = try decoder.container(keyedBy: CodingKeys.self)
     ranges = try options.option(.ranges, default: ranges)
     rangeRate = try options.option(.rangeRate, default: rangeRate)
+    channelRate = try options.option(.channelRate, default: channelRate)
+    blocks = try options.option(.blocks, default: blocks)
     teacher = try options.option(.teacher, default: teacher)
     text = try options.option(.text, default: text)
     embeddings = try options.option(.embeddings, default: embeddings)
@@ -84,6 +95,8 @@ public struct QuantizationAwareTraining: Pass {
     var options = encoder.container(keyedBy: CodingKeys.self)
     try options.encode(ranges, forKey: .ranges)
     try options.encode(rangeRate, forKey: .rangeRate)
+    try options.encode(channelRate, forKey: .channelRate)
+    try options.encode(blocks, forKey: .blocks)
     try options.encode(teacher, forKey: .teacher)
     try options.encode(text, forKey: .text)
     try options.encode(embeddings, forKey: .embeddings)
@@ -97,65 +110,13 @@ public struct QuantizationAwareTraining: Pass {
     try require(teacher + text > 0, "teacher and text are both 0, so there is nothing to learn.")
     try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
     try require(rangeRate >= 0, "range-rate is \(rangeRate); a number from 0 is needed.")
-    try require(!model.graph.isEncoder, "encoders cannot be trained so yet; distil them.")
-    let workers = context.threads.map { Workers(threads: $0) } ?? .automatic
-    let quantized = try TrainableQuantization(
-      model,
-      counting: ranges == .clipped ? .clipping : .learnedStepSize,
-      on: workers
-    ) { name, graph in
-      embeddings || !graph.isEmbeddingOrHead(name)
-    } isRangeTrained: {
-      ranges == .learned || ranges == .clipped
-    }
+    try require(channelRate >= 0, "channel-rate is \(channelRate); a number from 0 is needed.")
     try require(
-      !quantized.layers.isEmpty,
+      !model.graph.withRoundedWeights().layers.isEmpty,
       "no layer of the model is quantized. Put 'quantize-weights' before this pass."
     )
-    let head = try HeadLoss(quantized.graph, labelWeight: text, teacherWeight: teacher)
-    let windows = try context.trainingWindows(length: training.length)
-    let task = try DecoderTask(
-      quantized.graph,
-      quantized.parameters,
-      windows: windows,
-      head: head,
-      teacher: try teacherTarget(context, quantized.graph, windows),
-      isCheckpointing: training.recompute ?? false,
-      rounding: training.rounding,
-      on: workers
-    )
-    task.onFinish = { _ in quantized.mendRanges() }
-    task.groups = quantized.groups(rangeRate: rangeRate / training.learningRate)
-    if ranges == .observed {
-      let layers = quantized.observed
-      task.observe(Set(layers.keys)) { value, numbers in
-        if let layer = layers[value] { quantized.observe(layer, numbers) }
-      }
-      task.remembered = quantized.remembered
-      task.onBegin = { step in quantized.isFrozen = step >= max(training.steps / 5, 1) }
-    }
-    try Trainer.run(task, training, named: Self.name, self.json, in: context, on: workers)
-    return quantized.model(from: model)
-  }
-
-  private func teacherTarget(
-    _ context: PassContext,
-    _ graph: Graph,
-    _ windows: [[Int32]]
-  ) throws -> DecoderTask.Teacher? {
-    guard teacher > 0 else { return nil }
-    guard let reference = context.reference else {
-      throw PassError(
-        Self.name,
-        "there is no teacher. Name one, or learn from the text alone: teacher: 0, text: 1."
-      )
-    }
-    return try context.teaching(
-      reference,
-      of: graph,
-      Self.name,
-      windows: windows,
-      top: top
-    ).target
+    let session = QuantizationTraining(self, model, context)
+    if blocks { return try session.trainBlocks() }
+    return model.graph.isEncoder ? try session.trainEncoder() : try session.trainDecoder()
   }
 }

@@ -1,18 +1,17 @@
-import KaratEngine
-import KaratGraphs
-import KaratKernels
-import KaratTensors
+package import KaratEngine
+package import KaratGraphs
+package import KaratKernels
+package import KaratTensors
 
 /// A quantized model on its way through training: weights in floating point that are rounded whenever
 /// they are read, and scales and zero points beside them.
-final class TrainableQuantization {
-  let graph: Graph
+package final class TrainableQuantization {
+  package let graph: Graph
   let layers: [RoundedLayer]
-  let parameters: ParameterSet
+  package let parameters: ParameterSet
   private let scales: Set<TensorName>
   private let zeroPoints: Set<TensorName>
   private let smallest: [TensorName: Float]
-  private let sizes: [TensorName: Double]
   /// The smallest and largest number of each observed activation, averaged, and whether any was seen.
   private let averages: [TensorName: ParameterSet.Item]
   /// Whether observed ranges stay as they are.
@@ -24,19 +23,23 @@ final class TrainableQuantization {
   ///   - model: its graph computes with codes; its weights learn from where they were before they
   ///     were rounded, where that is known.
   ///   - counting: which numbers the gradients of scales count.
+  ///   - block: the block whose parameters learn, and are in memory alone, or nil for all.
   ///   - workers: the threads.
   ///   - isTrained: whether a parameter that is no range learns.
   ///   - isRangeTrained: whether scales and zero points do.
   /// - Throws: `GraphError` where a rule is broken, `CheckpointError` where a parameter cannot be
   ///   pulled.
-  init(
+  package init(
     _ model: Model,
     counting: ScaleGradient,
+    block: Int? = nil,
     on workers: Workers,
     isTrained: (TensorName, Graph) -> Bool,
     isRangeTrained: () -> Bool
   ) throws {
-    let (graph, layers) = try model.graph.withRoundedWeights(counting: counting)
+    let (graph, all) = try model.graph.withRoundedWeights(counting: counting)
+    let wanted = block.map { graph.parameters(ofBlock: $0) }
+    let layers = all.filter { wanted?.contains($0.weight) ?? true }
     let activations = Set(layers.compactMap(\.leader))
     let scales = Set(layers.map(\.weightScale)).union(activations.map { $0 / "input_scale" })
     let zeroPoints = Set(activations.map { $0 / "input_zero_point" })
@@ -45,16 +48,14 @@ final class TrainableQuantization {
     let parameters = try ParameterSet(
       graph,
       try Self.weights(of: layers, in: model, on: workers),
+      only: wanted,
       on: workers
     ) { name in
       ranges.contains(name) ? isRangeTrained : isTrained(name, graph)
     }
-    var sizes: [TensorName: Double] = [:]
     var smallest: [TensorName: Float] = [:]
     for item in parameters.items where scales.contains(item.name) {
-      let numbers = UnsafeBufferPointer(start: item.values, count: item.count)
-      sizes[item.name] = numbers.reduce(0) { $0 + Double($1) } / Double(max(item.count, 1))
-      smallest[item.name] = max((numbers.min() ?? 0) / 100, .leastNormalMagnitude)
+      smallest[item.name] = max((item.numbers.min() ?? 0) / 10_000, .leastNormalMagnitude)
     }
     averages = Dictionary(
       uniqueKeysWithValues: activations.map { layer in
@@ -66,7 +67,6 @@ final class TrainableQuantization {
     self.parameters = parameters
     self.scales = scales
     self.zeroPoints = zeroPoints
-    self.sizes = sizes
     self.smallest = smallest
   }
 
@@ -92,15 +92,21 @@ final class TrainableQuantization {
     return source.overlaid(with: changes)
   }
 
-  /// How fast ranges learn, as a multiple of the rate of weights: scales relative to their size, zero
-  /// points to half of the codes.
-  func groups(rangeRate: Double) -> ParameterGroups {
+  /// How fast ranges and channels learn, as multiples of the rate of weights: scales relative to their
+  /// size, zero points to half of the codes, channels by the logarithms of their factors.
+  func groups(rangeRate: Double, channels: Set<TensorName>, channelRate: Double) -> ParameterGroups
+  {
     var groups = ParameterGroups()
     let decays = groups.decays
-    groups.decays = { [scales] in !scales.contains($0.name) && decays($0) }
-    groups.rateFactor = { [sizes, zeroPoints] item in
-      if let size = sizes[item.name] { return rangeRate * size }
-      return zeroPoints.contains(item.name) ? rangeRate * 128 : 1
+    groups.decays = { [scales] in
+      !scales.contains($0.name) && !channels.contains($0.name) && decays($0)
+    }
+    groups.rateFactor = { [scales, zeroPoints] item in
+      if scales.contains(item.name) {
+        return rangeRate * item.numbers.reduce(0) { $0 + Double($1) } / Double(max(item.count, 1))
+      }
+      if zeroPoints.contains(item.name) { return rangeRate * 128 }
+      return channels.contains(item.name) ? channelRate : 1
     }
     return groups
   }
@@ -162,6 +168,13 @@ final class TrainableQuantization {
 
   /// The integer model with what was learned in it.
   func model(from original: Model) -> Model {
+    var model = original
+    model.source = original.source.overlaid(with: learned(in: original.source.manifest))
+    return model
+  }
+
+  /// What was learned, as the integer model holds it.
+  func learned(in manifest: Manifest) -> [TensorName: DerivedTensor] {
     var changes: [TensorName: DerivedTensor] = [:]
     var codes: Set<TensorName> = []
     for layer in layers {
@@ -183,22 +196,24 @@ final class TrainableQuantization {
       )
       guard let leader = layer.leader else { continue }
       for name in ["input_scale", "input_zero_point"]
-      where original.source.manifest[layer.path / name] != nil {
+      where manifest[layer.path / name] != nil {
         changes[layer.path / name] = DerivedTensor(parameters[leader / name].stored)
       }
     }
     let changed =
-      parameters.trained + remembered.filter { original.source.manifest[$0.name] != nil }
+      parameters.trained + remembered.filter { manifest[$0.name] != nil }
     for item in changed where !codes.contains(item.name) && changes[item.name] == nil {
       changes[item.name] = DerivedTensor(item.stored)
     }
-    var model = original
-    model.source = original.source.overlaid(with: changes)
-    return model
+    return changes
   }
 }
 
 extension ParameterSet.Item {
+  fileprivate var numbers: UnsafeBufferPointer<Float> {
+    UnsafeBufferPointer(start: values, count: count)
+  }
+
   /// The numbers as a checkpoint holds them.
   fileprivate var stored: Tensor {
     let operand = operand
@@ -207,6 +222,15 @@ extension ParameterSet.Item {
 }
 
 extension Graph {
+  /// The parameters that a block reads.
+  fileprivate func parameters(ofBlock block: Int) -> Set<TensorName> {
+    Set(
+      nodes.lazy.filter { $0.block == block }.flatMap(\.inputs).compactMap {
+        self.parameter($0)?.tensor
+      }
+    )
+  }
+
   /// Whether a parameter is a table of embeddings or the weight of the head.
   func isEmbeddingOrHead(_ name: TensorName) -> Bool {
     guard let logits = named["logits"] else { return false }

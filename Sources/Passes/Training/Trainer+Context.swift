@@ -4,13 +4,14 @@ import KaratEngine
 import KaratKernels
 
 extension Trainer {
-  /// Trains as a pass does: shows how far it is, and keeps states where the context says.
+  /// Trains as a pass does: shows how far it is, and keeps states in an archive.
   static func run(
     _ task: any TrainingTask,
     _ options: TrainingOptions,
     named name: String,
     _ recipe: JSONValue,
     in context: PassContext,
+    keptIn archive: (any TrainingArchive)?,
     on workers: Workers
   ) throws {
     let trainer = try Trainer(
@@ -22,7 +23,7 @@ extension Trainer {
         "recipe": String(decoding: recipe.serialized(indent: nil), as: UTF8.self),
         "data": context.dataIdentity,
       ],
-      archive: context.archive,
+      archive: archive,
       on: workers
     )
     try trainer.run { context.onTraining(name, $0, options.steps) }

@@ -1,0 +1,171 @@
+import Karat
+import KaratEngine
+import KaratGraphs
+import KaratKernels
+import KaratPasses
+import KaratTensors
+import KaratTestSupport
+import Testing
+
+/// Students come closer to their teachers.
+@Suite struct Distillations {
+  @Test func aStudentComesCloserToItsTeacher() throws {
+    let teacher = try LoadedModel.open(fixture("alice"))
+    var pass = Distil()
+    pass.layers = teacher.config["num_hidden_layers"]?.int.map { $0 - 1 }
+    let before = try distil(teacher, pass, steps: 1, rate: 1e-9)
+    let after = try distil(teacher, pass, steps: 100, rate: 2e-3)
+    let stored = try {
+      pass.top = 32
+      return try distil(teacher, pass, steps: 100, rate: 2e-3)
+    }()
+    #expect(after < 0.6 * before, "\(before) to \(after)")
+    #expect(stored < 0.7 * before, "\(before) to \(stored)")
+  }
+
+  /// The student learns on what the teacher wrote, as long as the windows asked for.
+  @Test func aTeacherWritesWhatTheStudentLearnsOn() throws {
+    let teacher = try LoadedModel.open(fixture("alice"))
+    var pass = Distil()
+    (pass.layers, pass.written) = (3, 24)
+    let archive = MemoryArchive()
+    var pipeline = self.pipeline(pass, of: teacher, steps: 20, rate: 2e-3)
+    pipeline.calibration = Array(try text(of: teacher).prefix(1_024))
+    pipeline.archive = archive
+    _ = try pipeline.run(teacher)
+    #expect(archive.metrics.allSatisfy { $0.tokens == 8 * 32 })
+    #expect(archive.metrics[19].loss < 0.7 * archive.metrics[0].loss)
+  }
+
+  /// The student writes part of what it learns from, and goes on the same after an interruption.
+  @Test func aStudentWritesWhatItLearnsOn() throws {
+    let teacher = try LoadedModel.open(fixture("alice"))
+    var pass = Distil()
+    (pass.layers, pass.onPolicy, pass.training.saveEvery) = (3, 0.5, 5)
+    func train(_ archive: MemoryArchive, steps: Int) throws -> Model {
+      var pipeline = self.pipeline(pass, of: teacher, steps: steps, rate: 2e-3)
+      pipeline.calibration = Array(try text(of: teacher).prefix(1_024))
+      pipeline.archive = archive
+      return try pipeline.run(teacher).model
+    }
+    let archive = MemoryArchive()
+    let whole = try train(archive, steps: 20)
+    let losses = archive.metrics.map(\.loss)
+    // What is written differs from step to step, and the loss with it.
+    let (first, last) = (losses.prefix(4).reduce(0, +), losses.suffix(4).reduce(0, +))
+    #expect(last < 0.8 * first, "\(losses)")
+    let half = MemoryArchive()
+    for (step, state) in archive.states where step == 15 {
+      try half.save(state, step: step, keeping: 1)
+    }
+    let resumed = try train(half, steps: 20)
+    #expect(half.metrics.count == 5)
+    for name in whole.source.manifest.names {
+      #expect(try whole.source.tensor(name).isIdentical(to: resumed.source.tensor(name)))
+    }
+  }
+
+  @Test func whoWritesItsOwnTextHasNoLabels() throws {
+    let teacher = try LoadedModel.open(fixture("llama-tiny"))
+    var pass = Distil()
+    (pass.onPolicy, pass.text) = (0.5, 1)
+    #expect(
+      message { _ = try pipeline(pass, of: teacher, steps: 1, rate: 1e-3).run(teacher) }
+        == "distil: on-policy is 0.5: a decoder that writes its own text learns from a teacher that reads "
+        + "it. Leave out top and text, whose teacher and labels are the text's."
+    )
+  }
+
+  @Test func statesOfANarrowerStudentAreProjected() throws {
+    let teacher = try LoadedModel.open(fixture("llama-tiny"))
+    var pass = Distil()
+    (pass.hidden, pass.states, pass.relations) = (32, 1, 1)
+    let archive = MemoryArchive()
+    var pipeline = self.pipeline(pass, of: teacher, steps: 20, rate: 3e-3)
+    pipeline.archive = archive
+    let outcome = try pipeline.run(teacher)
+    #expect(outcome.owner.config["hidden_size"]?.int == 32)
+    let losses = archive.metrics.map(\.losses)
+    for index in losses[0].indices {
+      #expect(losses[19][index].mean < losses[0][index].mean, "\(losses[0][index].name)")
+    }
+    #expect(outcome.model.source.manifest.names.allSatisfy { !$0.text.hasPrefix("projection") })
+  }
+
+  @Test func anEncodersStudentComesCloser() throws {
+    let teacher = try LoadedModel.open(fixture("bert-tiny"))
+    var pass = Distil()
+    pass.keepLayers = [0, 2]
+    let archive = MemoryArchive()
+    var pipeline = self.pipeline(pass, of: teacher, steps: 30, rate: 2e-3)
+    pipeline.archive = archive
+    var numbers = Numbers(seed: 2)
+    pipeline.calibrationSequences = (0..<12).map { _ in
+      (0..<(4 + Int(numbers.next() % 9))).map { _ in Int32(numbers.next() % 300) }
+    }
+    _ = try pipeline.run(teacher)
+    #expect(archive.metrics[29].loss < 0.5 * archive.metrics[0].loss)
+  }
+
+  /// Experts of random weights are uneven; both ways of balancing make them less so.
+  @Test(arguments: [(0.5, 0.0), (0.0, 0.05)])
+  func expertsAreBalanced(_ balance: Double, _ biasRate: Double) throws {
+    let teacher = try LoadedModel.open(fixture("deepseek-v3-tiny"))
+    var pass = Distil()
+    (pass.balance, pass.biasRate) = (balance, biasRate)
+    pass.keepLayers = [0, 1]
+    let before = try variation(try pipeline(pass, of: teacher, steps: 1, rate: 1e-9).run(teacher))
+    let after = try variation(try pipeline(pass, of: teacher, steps: 30, rate: 1e-3).run(teacher))
+    #expect(after < 0.8 * before, "\(before) to \(after)")
+  }
+
+  // MARK: Support
+
+  private func variation(_ outcome: Pipeline.Outcome) throws -> Double {
+    let executor = Executor(outcome.model)
+    let router = try #require(outcome.model.graph.routers.first)
+    var statistics = RouterStatistics(router: router.path, experts: router.experts)
+    for window in tokens(of: outcome.owner, count: 512).chunks(of: 32) {
+      try executor.run(
+        given: try executor.given(TokenBatch([window])),
+        binding: Binding(batch: 1, length: window.count),
+        wanted: [router.choices]
+      ) { statistics.add($1) }
+    }
+    return statistics.variation
+  }
+
+  private func pipeline(
+    _ pass: Distil,
+    of model: LoadedModel,
+    steps: Int,
+    rate: Double
+  ) -> Pipeline {
+    var pass = pass
+    (pass.training.steps, pass.training.batch, pass.training.length) = (steps, 8, 32)
+    pass.training.learningRate = rate
+    var pipeline = Pipeline(Recipe(passes: [pass], seed: 3))
+    pipeline.calibration = tokens(of: model, count: 1_024)
+    return pipeline
+  }
+
+  private func distil(
+    _ teacher: LoadedModel,
+    _ pass: Distil,
+    steps: Int,
+    rate: Double
+  ) throws -> Double {
+    var pipeline = pipeline(pass, of: teacher, steps: steps, rate: rate)
+    let text = try text(of: teacher)
+    pipeline.calibration = Array(text.prefix(8_192))
+    pipeline.heldOut = Array(text.dropFirst(8_192).prefix(2_048)).chunks(of: 64)
+    pipeline.maximumDrop = .infinity
+    var divergence = Double.infinity
+    try inTemporaryFolder { folder in
+      pipeline.teacherFolder = folder
+      let findings = try pipeline.run(teacher).last as? Findings
+      divergence = try #require(findings).divergence.mean
+    }
+    return divergence
+  }
+}
