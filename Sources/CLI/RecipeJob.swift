@@ -1,5 +1,7 @@
 import ArgumentParser
+import Foundation
 import Karat
+import Synchronization
 
 /// A recipe on files: reads the model and texts, follows the recipe, writes the result.
 struct RecipeJob {
@@ -19,6 +21,10 @@ struct RecipeJob {
   var windows = (length: WindowOptions.defaultLength, limit: Int?.none)
   var threads: Int?
   var memory = MemoryOptions()
+  /// Whether what is there already is replaced.
+  var isReplacing = false
+  /// Where a page about the run goes, or nil for none.
+  var report: String?
   /// The model that passes which train learn from, where it is another than the one they start from.
   var teacher: String?
 
@@ -28,6 +34,9 @@ struct RecipeJob {
   func run() throws {
     let terminal = Terminal.standard
     try writer.checkTarget(output, as: form)
+    if let report, !isReplacing, FileManager.default.fileExists(atPath: report) {
+      throw CheckpointError(.exists, file: report, "it is there already; --force replaces it.")
+    }
     let loaded = try LoadedModel.open(model)
     let text = try calibration.map { try DataFile($0) }
     var pipeline = Pipeline(recipe, progress: terminal.progress)
@@ -44,6 +53,11 @@ struct RecipeJob {
     pipeline.teacherFolder = states.path
     pipeline.archive = states
     pipeline.onTraining = { terminal.show($0, $1, of: $2) }
+    let trainings: Mutex<[(pass: String, use: TrainingUse)]> = Mutex([])
+    pipeline.onTrained = { pass, use in
+      trainings.withLock { $0.append((pass, use)) }
+      terminal.message("\(pass): \(use.line)")
+    }
     if text == nil, recipe.needsCalibrationText {
       throw DatasetError(
         "the recipe runs the model over text to calibrate, and no text was given. Give one: "
@@ -62,6 +76,17 @@ struct RecipeJob {
 
     let outcome = try pipeline.run(loaded) { pass, findings in
       terminal.message("After \(pass):\n\(findings.table)")
+    }
+    if let report {
+      let page = RecipeReport(
+        recipe,
+        model: model,
+        outcome: outcome,
+        trainings: trainings.withLock(\.self),
+        curves: try states.metrics()
+      )
+      try page.write(to: report, replacing: isReplacing)
+      terminal.message("Wrote \(report).")
     }
     if outcome.isComplete {
       try write(outcome, text, tokenCount)
@@ -168,6 +193,11 @@ struct RecipeJob {
 
 /// Options of the commands that make a model by a recipe.
 struct JobOptions: ParsableArguments {
+  @Option(
+    help: "Write a page about the run: what was trained, step by step, and what the verifier found."
+  )
+  var report: String?
+
   @OptionGroup var form: FormOptions
   @OptionGroup var windows: WindowOptions
   @OptionGroup var output: OutputOptions
@@ -187,6 +217,7 @@ struct JobOptions: ParsableArguments {
     job.windows = (windows.window, windows.windows)
     job.threads = resources.threads
     job.memory = memory
+    (job.report, job.isReplacing) = (report, self.output.force)
     return job
   }
 }

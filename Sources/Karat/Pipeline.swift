@@ -38,6 +38,8 @@ public struct Pipeline: Sendable {
   public var archive: (any TrainingArchive)?
   /// Is called after each step of training, with the pass's name and how many steps there are.
   public var onTraining: @Sendable (String, TrainingMetrics, Int) -> Void = { _, _, _ in }
+  /// Is called with what a pass's training took of the machine, when it is done.
+  public var onTrained: @Sendable (String, TrainingUse) -> Void = { _, _ in }
   /// Where the work says how far it is.
   public var progress: ProgressReporter
 
@@ -105,8 +107,8 @@ public struct Pipeline: Sendable {
     var tutor = teacher ?? model
     context.reference = tutor.model
     context.seed = recipe.seed
-    context.archive = archive
     context.onTraining = onTraining
+    context.onTrained = onTrained
     // Two models run side by side when one is verified.
     let half = memory?.divided(by: 2)
     var owner = model
@@ -116,8 +118,9 @@ public struct Pipeline: Sendable {
     let verifier = Verifier(maximumDrop: maximumDrop, progress: progress)
     var current = model.model
     var found: [(pass: String, findings: any VerificationReport)] = []
-    for pass in recipe.passes {
+    for (index, pass) in recipe.passes.enumerated() {
       let name = type(of: pass).name
+      context.archive = archive?.part("\(index + 1)-\(name)")
       owner.model = current
       let maker = StudentMaker(of: owner)
       context.makeStudent = { try maker.make($0) }

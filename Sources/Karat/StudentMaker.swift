@@ -27,7 +27,13 @@ final class StudentMaker: Sendable {
       guard let config = try JSONValue.parse(bytes).object else {
         throw ConfigError(file: path, "the student's config is no JSON object.")
       }
-      made = try teacher.student(like: config, file: path, importance: request.importance)
+      made = try teacher.student(
+        like: config,
+        file: path,
+        importance: request.importance,
+        isFresh: request.isFresh,
+        seed: request.seed
+      )
     } else {
       made = try teacher.student(request.shape, importance: request.importance)
     }

@@ -11,25 +11,25 @@ public import KaratTensors
 public struct TrainingFolder: TrainingArchive {
   /// The folder.
   public let path: String
-  /// The folder that it is in, where it is a part's.
-  private let parent: String?
+  /// The folders that it is in, where it is a part's, the outermost first.
+  private let parents: [String]
 
   /// The folder of states beside an output, `OUTPUT.training`.
   public init(besides output: String) {
     var output = Substring(output)
     while output.count > 1, output.hasSuffix("/") { output = output.dropLast() }
     path = output + ".training"
-    parent = nil
+    parents = []
   }
 
-  private init(_ name: String, in parent: String) {
-    path = Folder.join(parent, name)
-    self.parent = parent
+  private init(_ name: String, in parent: TrainingFolder) {
+    path = Folder.join(parent.path, name)
+    parents = parent.parents + [parent.path]
   }
 
   /// The folder of a part of the training, in this one.
   public func part(_ name: String) -> any TrainingArchive {
-    TrainingFolder(name, in: path)
+    TrainingFolder(name, in: self)
   }
 
   /// The metrics of every step so far, one JSON object to a line.
@@ -70,6 +70,31 @@ public struct TrainingFolder: TrainingArchive {
     try file.commit()
   }
 
+  /// The metrics of all steps so far, those of earlier runs and of parts included, part by part.
+  ///
+  /// - Returns: for each part its path in the folder, and the objects of its lines.
+  /// - Throws: `FileError` where a file cannot be read.
+  public func metrics() throws -> [(part: String, steps: [JSONObject])] {
+    guard FileManager.default.fileExists(atPath: path) else { return [] }
+    var found: [(part: String, steps: [JSONObject])] = []
+    if FileManager.default.fileExists(atPath: metricsPath) {
+      let lines = try ReadableFile.contents(of: metricsPath).split(separator: UInt8(ascii: "\n"))
+      found.append(("", lines.compactMap { (try? JSONValue.parse(Array($0)))?.object }))
+    }
+    let names = try Folder.names(in: path).sorted {
+      $0.compare($1, options: .numeric) == .orderedAscending
+    }
+    for name in names {
+      var isFolder: ObjCBool = false
+      let inner = TrainingFolder(name, in: self)
+      guard FileManager.default.fileExists(atPath: inner.path, isDirectory: &isFolder),
+        isFolder.boolValue
+      else { continue }
+      found += try inner.metrics().map { ($0.part.isEmpty ? name : "\(name)/\($0.part)", $0.steps) }
+    }
+    return found
+  }
+
   /// Removes the folder, where training is done and its result is written.
   public func remove() throws {
     guard FileManager.default.fileExists(atPath: path) else { return }
@@ -77,8 +102,7 @@ public struct TrainingFolder: TrainingArchive {
   }
 
   private func create() throws {
-    if let parent { _ = try Folder.made(parent) }
-    _ = try Folder.made(path)
+    for path in parents + [path] { _ = try Folder.made(path) }
   }
 
   private func add(_ bytes: [UInt8]) throws {

@@ -78,6 +78,9 @@ public struct PassContext: Sendable {
   /// Is called after each step of training, with the pass's name and how many steps there are.
   public var onTraining: @Sendable (String, TrainingMetrics, Int) -> Void = { _, _, _ in }
 
+  /// Is called with what a pass's training took of the machine, when it is done.
+  public var onTrained: @Sendable (String, TrainingUse) -> Void = { _, _ in }
+
   /// Gathers what passes need.
   public init(
     calibrationTokens: [Int32] = [],

@@ -33,8 +33,8 @@ import Testing
     pipeline.calibration = Array(try text(of: teacher).prefix(1_024))
     pipeline.archive = archive
     _ = try pipeline.run(teacher)
-    #expect(archive.metrics.allSatisfy { $0.tokens == 8 * 32 })
-    #expect(archive.metrics[19].loss < 0.7 * archive.metrics[0].loss)
+    #expect(archive["1-distil"].metrics.allSatisfy { $0.tokens == 8 * 32 })
+    #expect(archive["1-distil"].metrics[19].loss < 0.7 * archive["1-distil"].metrics[0].loss)
   }
 
   /// The student writes part of what it learns from, and goes on the same after an interruption.
@@ -50,16 +50,16 @@ import Testing
     }
     let archive = MemoryArchive()
     let whole = try train(archive, steps: 20)
-    let losses = archive.metrics.map(\.loss)
+    let losses = archive["1-distil"].metrics.map(\.loss)
     // What is written differs from step to step, and the loss with it.
     let (first, last) = (losses.prefix(4).reduce(0, +), losses.suffix(4).reduce(0, +))
     #expect(last < 0.8 * first, "\(losses)")
     let half = MemoryArchive()
-    for (step, state) in archive.states where step == 15 {
-      try half.save(state, step: step, keeping: 1)
+    for (step, state) in archive["1-distil"].states where step == 15 {
+      try half["1-distil"].save(state, step: step, keeping: 1)
     }
     let resumed = try train(half, steps: 20)
-    #expect(half.metrics.count == 5)
+    #expect(half["1-distil"].metrics.count == 5)
     for name in whole.source.manifest.names {
       #expect(try whole.source.tensor(name).isIdentical(to: resumed.source.tensor(name)))
     }
@@ -85,7 +85,7 @@ import Testing
     pipeline.archive = archive
     let outcome = try pipeline.run(teacher)
     #expect(outcome.owner.config["hidden_size"]?.int == 32)
-    let losses = archive.metrics.map(\.losses)
+    let losses = archive["1-distil"].metrics.map(\.losses)
     for index in losses[0].indices {
       #expect(losses[19][index].mean < losses[0][index].mean, "\(losses[0][index].name)")
     }
@@ -104,7 +104,7 @@ import Testing
       (0..<(4 + Int(numbers.next() % 9))).map { _ in Int32(numbers.next() % 300) }
     }
     _ = try pipeline.run(teacher)
-    #expect(archive.metrics[29].loss < 0.5 * archive.metrics[0].loss)
+    #expect(archive["1-distil"].metrics[29].loss < 0.5 * archive["1-distil"].metrics[0].loss)
   }
 
   /// Experts of random weights are uneven; both ways of balancing make them less so.

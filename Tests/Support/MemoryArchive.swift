@@ -12,7 +12,10 @@ package final class MemoryArchive: TrainingArchive {
 
   package init() {}
 
-  package func part(_ name: String) -> any TrainingArchive {
+  package func part(_ name: String) -> any TrainingArchive { self[name] }
+
+  /// The archive of a part.
+  package subscript(name: String) -> MemoryArchive {
     parts.withLock { parts in
       let part = parts[name] ?? MemoryArchive()
       parts[name] = part

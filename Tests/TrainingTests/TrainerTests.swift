@@ -84,6 +84,33 @@ import Testing
     )
   }
 
+  /// Blocks are computed again where memory is short, and what is learned does not depend on it.
+  @Test func blocksAreComputedAgainWhereMemoryIsShort() throws {
+    func trained(_ memory: MemoryBudget?) throws -> (isCheckpointing: Bool, numbers: [Float]) {
+      let model = try LoadedModel.open(fixture("llama-tiny")).model
+      let parameters = try ParameterSet(model.graph, model.source, on: .automatic) { _ in true }
+      let task = try DecoderTask(
+        model.graph,
+        parameters,
+        windows: [Array(1...40), Array(5...60)],
+        head: try HeadLoss(model.graph),
+        on: .automatic
+      )
+      var options = TrainingOptions()
+      (options.steps, options.batch, options.saveEvery) = (2, 2, 0)
+      try Trainer(task, options, seed: 1, memory: memory, on: .automatic).run()
+      let numbers = parameters.trained.flatMap { item in
+        (0..<item.count).map { item.values[$0] }
+      }
+      return (task.differentiator.isCheckpointing, numbers)
+    }
+    let free = try trained(nil)
+    let ample = try trained(MemoryBudget(bytes: 1 << 30))
+    let scarce = try trained(MemoryBudget(bytes: 1 << 20))
+    #expect(!free.isCheckpointing && !ample.isCheckpointing && scarce.isCheckpointing)
+    #expect(free.numbers == ample.numbers && free.numbers == scarce.numbers)
+  }
+
   @Test func tokensBeyondTheVocabularyAreSaid() throws {
     let model = try LoadedModel.open(fixture("llama-tiny")).model
     let parameters = try ParameterSet(model.graph, model.source, on: .automatic) { _ in true }
@@ -140,7 +167,6 @@ import Testing
       parameters,
       windows: windows,
       head: try HeadLoss(model.graph),
-      rounding: arithmetic == .f32 ? nil : TrainingOptions(arithmetic).rounding,
       on: workers
     )
     var options = TrainingOptions(arithmetic)

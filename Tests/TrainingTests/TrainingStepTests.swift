@@ -71,14 +71,15 @@ private struct ReferenceTraining {
     let parameters = try ParameterSet(model.graph, model.source, on: .automatic) { name in
       !name.text.hasSuffix("e_score_correction_bias")
     }
-    return try DecoderTask(
+    let task = try DecoderTask(
       model.graph,
       parameters,
       windows: windows,
       head: try HeadLoss(model.graph),
-      isCheckpointing: isCheckpointing,
       on: .automatic
     )
+    task.differentiator.isCheckpointing = isCheckpointing
+    return task
   }
 
   /// The tensors whose names begin so, under their names in the model.

@@ -46,21 +46,26 @@ extension Teacher {
   /// A student that a config describes, of the teacher's family or its dense sibling.
   ///
   /// Its layers come from layers spread evenly over the teacher's. Tensors of equal shape are taken
-  /// as they are, of larger ones the parts that matter most; what the teacher lacks is new.
+  /// as they are, of larger ones the parts that matter most; what the teacher lacks is new. Of a fresh
+  /// student everything is, and it may be of any family and size that reads the same tokens.
   ///
   /// - Parameters:
   ///   - config: the object of the student's config.json.
   ///   - file: its name in messages.
   ///   - importance: what was measured of the teacher's parts; where it is nil the first are taken.
+  ///   - isFresh: whether nothing is taken.
   /// - Returns: the student, described.
   /// - Throws: `StudentError` where the student has more parameters than the teacher, or is of
   ///   another kind; `ConfigError` where the config cannot be run.
   package func student(
     like config: JSONObject,
     file: String,
-    importance: Importance? = nil
+    importance: Importance? = nil,
+    isFresh: Bool = false
   ) throws -> StudentPlan {
     let student = try Architecture.named(by: config, file: file)
+    let count = try Config(config, file: file).layers(default: graph.isEncoder ? 12 : nil)
+    if isFresh { return try freshStudent(config, file: file, layers: count) }
     let siblings = ["mixtral": "mistral", "qwen3_moe": "qwen3"]
     let types = [architecture.modelType, siblings[architecture.modelType]]
     guard types.contains(student.modelType) else {
@@ -69,7 +74,6 @@ extension Teacher {
           + "whose tensors are other ones. Give a config of the teacher's family."
       )
     }
-    let count = try Config(config, file: file).layers(default: graph.isEncoder ? 12 : nil)
     let planner = try StudentPlanner(
       self,
       config: config,
@@ -78,6 +82,35 @@ extension Teacher {
       importance: importance
     )
     return try planner.plan(layerCriterion: "even spread", notices: [])
+  }
+
+  private func freshStudent(
+    _ config: JSONObject,
+    file: String,
+    layers count: Int
+  ) throws -> StudentPlan {
+    let planner = try StudentPlanner(
+      self,
+      config: config,
+      file: file,
+      layers: count <= layers ? StudentShape.spread(count, over: layers) : [],
+      importance: nil,
+      isFresh: true
+    )
+    let plan = try planner.plan(layerCriterion: "place alone: nothing is taken", notices: [])
+    guard plan.graph.isEncoder == graph.isEncoder else {
+      throw StudentError(
+        "\(file): one of teacher and student is an encoder, the other a decoder. Give a config of the "
+          + "teacher's kind."
+      )
+    }
+    let known = self.config.object["vocab_size"]?.int ?? 0
+    guard let own = config["vocab_size"]?.int, own >= known else {
+      throw StudentError(
+        "\(file): 'vocab_size' is to be \(known) or more, as many tokens as the teacher reads."
+      )
+    }
+    return plan
   }
 
   private func layers(

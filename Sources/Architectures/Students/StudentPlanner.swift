@@ -13,6 +13,8 @@ struct StudentPlanner {
   private let sources: [Int]
   private let layers: [Int]
   private let shapes: [TensorName: Shape]
+  /// Whether nothing is taken from the teacher.
+  private let isFresh: Bool
   private var chooser: PartChooser
   private var experts: [Int: [Int]?] = [:]
   private var merges: [Int: DenseMerge] = [:]
@@ -26,9 +28,11 @@ struct StudentPlanner {
     config object: JSONObject,
     file: String,
     layers: [Int],
-    importance: Importance?
+    importance: Importance?,
+    isFresh: Bool = false
   ) throws(ConfigError) {
     self.teacher = teacher
+    self.isFresh = isFresh
     self.layers = layers
     sources = layers + (0..<teacher.predictionLayers).map { $0 + teacher.layers }
     architecture = try Architecture.named(by: object, file: file)
@@ -39,7 +43,7 @@ struct StudentPlanner {
     )
     // Families that leave some tensors out look which are there.
     var names = Manifest()
-    for name in shapes.keys.sorted() {
+    for name in isFresh ? [] : shapes.keys.sorted() {
       var place = ParameterPlace(name)
       if let layer = place.layer {
         guard layer >= teacher.layers else { continue }
@@ -73,7 +77,7 @@ struct StudentPlanner {
       teacher: shapes.values.reduce(0) { $0 + $1.elementCount },
       student: parameters.reduce(0) { $0 + $1.shape.elementCount }
     )
-    guard counts.student <= counts.teacher else {
+    guard isFresh || counts.student <= counts.teacher else {
       throw StudentError(
         "\(config.file): the student has \(counts.student) parameters, more than the teacher "
           + "(\(teacher.config.file)), which has \(counts.teacher). Choose a smaller student."
@@ -82,7 +86,7 @@ struct StudentPlanner {
     var origins: [TensorName: TensorOrigin] = [:]
     var new: [String] = []
     for (name, shape) in parameters {
-      if let origin = try origin(of: name, shape) {
+      if !isFresh, let origin = try origin(of: name, shape) {
         origins[name] = origin
       } else {
         new.append(name.text)

@@ -161,6 +161,8 @@ typedef struct karat_kernels {
     float *second_moment, size_t count);
   void (*lion)(
     const karat_lion *step, float *parameter, float *gradient, float *moment, size_t count);
+  /// Multiplies and adds in registers for so many rounds; the operations of a round. out [1].
+  size_t (*multiply_adds)(size_t rounds, float *out);
   /// In double precision, squares as well.
   double (*sum_of_squares)(const float *x, size_t count);
 

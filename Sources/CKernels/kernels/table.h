@@ -8,6 +8,7 @@
 #include "block_encoding.h"
 #include "blocks_codebook.h"
 #include "casts.h"
+#include "ceilings.h"
 #include "emulation.h"
 #include "integer_product.h"
 #include "linear.h"
@@ -77,6 +78,7 @@ const karat_kernels KARAT_TABLE = {
   .rope_gradient = rope_gradient,
   .adamw = adamw,
   .lion = lion,
+  .multiply_adds = multiply_adds,
   .sum_of_squares = sum_of_squares,
   .round_to_format = round_to_format,
   .attention_weights = attention_weights,

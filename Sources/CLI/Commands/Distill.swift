@@ -45,6 +45,9 @@ struct DistillCommand: ParsableCommand {
   @Option(help: "The student's config.json, in the place of sizes.")
   var student: String?
 
+  @Flag(help: "Take nothing from the teacher: the student of --student begins with random numbers.")
+  var fresh = false
+
   @Flag(help: "Keep what matters most to the teacher, measured on the text.")
   var byImportance = false
 
@@ -80,6 +83,9 @@ struct DistillCommand: ParsableCommand {
     if student != nil, !sizes.isEmpty || keepLayers != nil {
       throw ValidationError("--student and sizes both say what the student is; give one of them.")
     }
+    if fresh, student == nil {
+      throw ValidationError("--fresh needs the student's config: --student config.json.")
+    }
     if student == nil, sizes.isEmpty, keepLayers == nil {
       throw ValidationError(
         "nothing says how the student is smaller: --layers, --keep-layers, --feed-forward, --heads,"
@@ -96,6 +102,7 @@ struct DistillCommand: ParsableCommand {
     (pass.layers, pass.keepLayers, pass.student) = (layers, keepLayers, student)
     (pass.feedForward, pass.heads, pass.hidden) = (feedForward, heads, hidden)
     (pass.experts, pass.dense) = (experts, dense)
+    pass.fresh = fresh
     if byImportance { pass.choose = .importance }
     pass.states = states ?? pass.states
     pass.relations = relations ?? pass.relations

@@ -78,9 +78,8 @@ struct QATCommand: ParsableCommand {
 
   private func chosenRecipe() throws -> Recipe {
     if let recipe { return try Recipe(yaml: try TextFile(recipe).text, file: recipe) }
-    var pass = QuantizationAwareTraining()
+    var pass: QuantizationAwareTraining = blocks ? .blockByBlock : .init()
     training.apply(to: &pass.training)
-    pass.blocks = blocks
     pass.rangeRate = rangeRate ?? pass.rangeRate
     pass.channelRate = channelRate ?? pass.channelRate
     var chosen = Recipe(passes: [])

@@ -94,6 +94,11 @@ struct RunCommand: ParsableCommand {
   @Argument(help: "A recipe in YAML.")
   var recipe: String
 
+  @Option(
+    help: "Write a page about the run: what was trained, step by step, and what the verifier found."
+  )
+  var report: String?
+
   @OptionGroup var options: OutputOptions
   @OptionGroup var resources: RunOptions
   @OptionGroup var memory: MemoryOptions
@@ -122,6 +127,7 @@ struct RunCommand: ParsableCommand {
     job.windows.limit = parsed.verification?.windows
     job.threads = resources.threads
     job.memory = memory
+    (job.report, job.isReplacing) = (report, options.force)
     try job.run()
   }
 }

@@ -34,8 +34,6 @@ package final class BlockTask: TrainingTask {
   ///   - output: the value that is compared, of the same extents as the teacher's.
   ///   - lengths: how many tokens each window has.
   ///   - measure: how states are compared.
-  ///   - isCheckpointing: whether values are computed again to save memory.
-  ///   - rounding: in which numbers matrices are multiplied, or nil for float32.
   ///   - workers: the threads.
   ///   - states: gives an input, or the teacher's output, of a window.
   package init(
@@ -45,8 +43,6 @@ package final class BlockTask: TrainingTask {
     output: ValueID,
     lengths: [Int],
     measure: StateLoss.Measure,
-    isCheckpointing: Bool = false,
-    rounding: Rounding? = nil,
     on workers: Workers,
     states: @escaping States
   ) {
@@ -65,10 +61,8 @@ package final class BlockTask: TrainingTask {
       parameters,
       given: Set(inputs),
       losses: losses,
-      isCheckpointing: isCheckpointing,
       on: workers
     )
-    differentiator.rounding = rounding
   }
 
   package func weight(of example: Int) -> Double { Double(lengths[example]) }

@@ -33,8 +33,6 @@ package final class DecoderTask: TrainingTask {
   ///   - teacher: gives the head its teacher's distributions.
   ///   - others: losses beside the head's.
   ///   - prepare: is called with the padded windows of a batch before others judge it.
-  ///   - isCheckpointing: whether blocks are computed again to save memory.
-  ///   - rounding: in which numbers matrices are multiplied, or nil for float32.
   ///   - workers: the threads.
   /// - Throws: `EngineError` where the graph reads no tokens, or a token is not in its vocabulary.
   package init(
@@ -45,8 +43,6 @@ package final class DecoderTask: TrainingTask {
     teacher: Teacher? = nil,
     others: [any Loss] = [],
     prepare: @escaping ([[Int32]]) throws -> Void = { _ in },
-    isCheckpointing: Bool = false,
-    rounding: Rounding? = nil,
     on workers: Workers
   ) throws(EngineError) {
     guard let ids = graph.named["input_ids"] else {
@@ -66,10 +62,8 @@ package final class DecoderTask: TrainingTask {
       parameters,
       given: [ids],
       losses: losses,
-      isCheckpointing: isCheckpointing,
       on: workers
     )
-    differentiator.rounding = rounding
   }
 
   package func weight(of example: Int) -> Double { Double(windows[example].count - 1) }

@@ -12,7 +12,7 @@ package final class Differentiator {
   package let parameters: ParameterSet
   package let workers: Workers
   /// Whether each block's values are dropped after the forward run and computed again.
-  package let isCheckpointing: Bool
+  package var isCheckpointing = false
 
   /// In which numbers matrices are multiplied, or nil for float32.
   package var rounding: Rounding?
@@ -20,6 +20,10 @@ package final class Differentiator {
   package var observe: (ValueID, Operand) -> Void = { _, _ in }
   /// The values that are to be seen.
   package var observed: Set<ValueID> = []
+
+  /// How many operations the products with weights took so far, forward and backward; a multiplication
+  /// and an addition are two.
+  package private(set) var operations = 0.0
 
   private let plan: TrainingPlan
   private let losses: [any Loss]
@@ -39,20 +43,17 @@ package final class Differentiator {
   ///   - parameters: its parameters.
   ///   - given: the values that runs begin from.
   ///   - losses: what is made small: their sum.
-  ///   - isCheckpointing: whether to save memory at the cost of time.
   ///   - workers: the threads.
   package init(
     _ graph: Graph,
     _ parameters: ParameterSet,
     given: Set<ValueID>,
     losses: [any Loss],
-    isCheckpointing: Bool = false,
     on workers: Workers
   ) {
     self.graph = graph
     self.parameters = parameters
     self.losses = losses
-    self.isCheckpointing = isCheckpointing
     self.workers = workers
     plan = TrainingPlan(
       graph,
@@ -95,6 +96,23 @@ package final class Differentiator {
     }
     withExtendedLifetime(given) {}
     return found
+  }
+
+  /// How many bytes the values take that gradients read, where none is computed again.
+  ///
+  /// - Parameter binding: how many sequences and tokens run together.
+  /// - Returns: their sum over all blocks.
+  package func keptBytes(_ binding: Binding) -> Int {
+    let kept = plan.segments.reduce(into: Set<ValueID>()) {
+      $0.formUnion($1.kept)
+      $0.formUnion($1.crossing)
+    }
+    return kept.reduce(0) { sum, value in
+      guard graph.parameter(value) == nil else { return sum }
+      let type = graph.type(of: value)
+      let count = type.shape(binding).elementCount
+      return sum + (type.dtype.byteCount(elementCount: count) ?? 0)
+    }
   }
 
   // MARK: Forward
@@ -145,6 +163,7 @@ package final class Differentiator {
     )
     run.rounding = rounding
     node.op.operation.evaluate(run)
+    operations += node.op.productOperations(inputs)
   }
 
   /// The binding of a run with the number of rows that reach a node's expert, where it has one.
@@ -178,6 +197,7 @@ package final class Differentiator {
           workers: workers
         )
       )
+      operations += loss.operations(loss.values.map(operand))
     }
   }
 
@@ -205,6 +225,8 @@ package final class Differentiator {
     )
     run.rounding = rounding
     node.op.operation.differentiate(run)
+    let products = run.targets.prefix(2).count { $0 != nil }
+    operations += Double(products) * node.op.productOperations(run.inputs)
   }
 
   /// Where the gradient of a value is added up, zero at first.
@@ -256,5 +278,15 @@ package final class Differentiator {
     live = [:]
     gradients = [:]
     shapes = [:]
+  }
+}
+
+extension Op {
+  /// The operations of one product of rows with a weight, where this is one.
+  fileprivate func productOperations(_ inputs: [Operand]) -> Double {
+    switch self {
+    case .linear, .integerLinear: 2 * Double(inputs[0].rows) * Double(inputs[1].count)
+    default: 0
+    }
   }
 }

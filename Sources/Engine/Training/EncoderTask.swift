@@ -21,8 +21,6 @@ package final class EncoderTask: TrainingTask {
   ///   - parameters: its parameters.
   ///   - texts: what it learns from, each with its special tokens.
   ///   - losses: what is judged; each text counts as one.
-  ///   - isCheckpointing: whether blocks are computed again to save memory.
-  ///   - rounding: in which numbers matrices are multiplied, or nil for float32.
   ///   - workers: the threads.
   ///   - prepare: is called with a batch before it is judged.
   /// - Throws: `EngineError` where a token is not in its vocabulary, or a text is too long.
@@ -31,8 +29,6 @@ package final class EncoderTask: TrainingTask {
     _ parameters: ParameterSet,
     texts: [[Int32]],
     losses: [any Loss],
-    isCheckpointing: Bool = false,
-    rounding: Rounding? = nil,
     on workers: Workers,
     prepare: @escaping (TokenBatch) throws -> Void
   ) throws(EngineError) {
@@ -47,10 +43,8 @@ package final class EncoderTask: TrainingTask {
       parameters,
       given: Set(Self.inputs.compactMap { graph.named[$0] }),
       losses: losses,
-      isCheckpointing: isCheckpointing,
       on: workers
     )
-    differentiator.rounding = rounding
   }
 
   private static let inputs = ["input_ids", "attention_mask", "token_type_ids"]

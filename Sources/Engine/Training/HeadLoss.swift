@@ -43,6 +43,8 @@ package final class HeadLoss: Loss {
   private let divergence: Divergence
   private let temperature: Double
   private let rowsAtATime: Int
+  /// How many numbers the head's weight has, and whether it learns; as the last batch found it.
+  private var headSize = 0, isHeadTrained = false
   /// The sums of the two terms in the last batch, without their weights.
   package private(set) var parts = (labels: 0.0, teacher: 0.0)
 
@@ -88,8 +90,15 @@ package final class HeadLoss: Loss {
     graph.named["logits"].flatMap { graph.type(of: $0).features }
   }
 
+  package func operations(_ values: [Operand]) -> Double {
+    2 * Double(values[0].rows) * Double(headSize) * (isHeadTrained ? 3 : 2)
+  }
+
   package func evaluate(_ run: LossEvaluation) throws -> Double {
     let x = run.values[0]
+    (headSize, isHeadTrained) = (
+      run.parameters[weightName].count, run.parameters[weightName].gradient != nil
+    )
     let weight = run.parameters[weightName]
     let bias = biasName.map { run.parameters[$0] }
     let vocabulary = weight.shape[0]

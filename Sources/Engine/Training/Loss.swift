@@ -12,11 +12,20 @@ package protocol Loss {
   /// The values that it reads; it has a gradient for the first. All of them lie in one block.
   var values: [ValueID] { get }
 
+  /// How many operations its products with weights take, forward and backward; a multiplication and an
+  /// addition are two.
+  func operations(_ values: [Operand]) -> Double
+
   /// Adds the gradient of the loss, times its weight and a factor, and gives the loss: a sum over what
   /// is judged, such as the tokens of a batch, without weight and factor.
   ///
   /// - Throws: where it needs something that cannot be had, such as a file.
   func evaluate(_ run: LossEvaluation) throws -> Double
+}
+
+extension Loss {
+  /// Most losses multiply by no weights.
+  package func operations(_ values: [Operand]) -> Double { 0 }
 }
 
 /// What a loss sees when it is evaluated.

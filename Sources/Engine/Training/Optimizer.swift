@@ -19,6 +19,8 @@ final class Optimizer {
   private let workers: Workers
   private var memories: [Memory] = []
   private let groups: ParameterGroups
+  /// How long its steps took, in seconds, and how many bytes they moved.
+  private(set) var seconds = 0.0, movedBytes = 0.0
   /// How many steps were taken: those that an overflow skipped are not.
   private(set) var steps = 0
 
@@ -66,6 +68,13 @@ final class Optimizer {
   ///   - gradientScale: what gradients are multiplied by first.
   func step(rate: Double, gradientScale: Double) {
     steps += 1
+    let start = ContinuousClock.now
+    defer {
+      seconds += start.secondsSince
+      // Parameter, gradient and moments are read and written.
+      let numbers = parameters.reduce(0) { $0 + $1.count }
+      movedBytes += Double(numbers) * (options.optimizer == .adamW ? 32 : 24)
+    }
     for (item, memory) in zip(parameters, memories) {
       guard let gradient = item.gradient else { continue }
       let decay = groups.decays(item) ? options.weightDecay : 0
@@ -174,5 +183,13 @@ extension Optimizer {
         try body(TensorName("second") / item.name.text, item.shape, second)
       }
     }
+  }
+}
+
+extension ContinuousClock.Instant {
+  /// How long ago it was, in seconds.
+  var secondsSince: Double {
+    let duration = (ContinuousClock.now - self).components
+    return Double(duration.seconds) + Double(duration.attoseconds) / 1e18
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import KaratBytes
+import KaratGraphs
 package import KaratKernels
 import KaratTensors
 
@@ -18,6 +19,7 @@ package final class Trainer {
   /// What must be the same for training to go on from a state: recipe, data, seed.
   private let identity: [String: String]
   private var scale: LossScale
+  private var taken = TrainingUse()
 
   /// Prepares to train.
   ///
@@ -27,6 +29,8 @@ package final class Trainer {
   ///   - seed: decides the order of the examples.
   ///   - identity: what tells this training from others, such as its recipe and the hash of its data.
   ///   - archive: where states are kept, or nil for nowhere.
+  ///   - memory: what training may take: blocks are computed again where it would take more, unless the
+  ///     options decide that.
   ///   - workers: the threads.
   /// - Throws: `EngineError` where there are no examples, or an option cannot be followed.
   package init(
@@ -35,6 +39,7 @@ package final class Trainer {
     seed: UInt64,
     identity: [String: String] = [:],
     archive: (any TrainingArchive)? = nil,
+    memory: MemoryBudget? = nil,
     on workers: Workers
   ) throws(EngineError) {
     if let fault = options.fault { throw EngineError(fault) }
@@ -55,6 +60,21 @@ package final class Trainer {
     schedule = RateSchedule(options)
     order = ExampleOrder(lengths: task.lengths, batch: options.batch, seed: seed)
     scale = LossScale(isDynamic: options.arithmetic == .f16)
+    task.differentiator.rounding = options.rounding
+    task.differentiator.isCheckpointing =
+      options.recompute ?? memory.map { $0.bytes < Self.bytes(of: task, options) } ?? false
+  }
+
+  /// What training takes where no block is computed again.
+  static func bytes(of task: any TrainingTask, _ options: TrainingOptions) -> Int {
+    let moments = options.optimizer == .adamW ? 2 : 1
+    let parameters = task.parameters.items.reduce(0) { sum, item in
+      sum + item.count * 4 * (item.gradient == nil ? 1 : 2 + moments)
+    }
+    let length = task.lengths.max() ?? 1
+    let together = options.microBatch ?? max(tokensAtATime / max(length, 1), 1)
+    let batch = min(together, options.batch, task.lengths.count)
+    return parameters + task.differentiator.keptBytes(Binding(batch: batch, length: length))
   }
 
   /// Takes all steps, from the newest state in the archive on.
@@ -109,18 +129,30 @@ package final class Trainer {
       task.hooks.finish()
       scale.grow()
     }
-    let duration = ContinuousClock.now - start
-    return TrainingMetrics(
+    let metrics = TrainingMetrics(
       step: step + 1,
       losses: zip(task.losses, means).map { ($0.name, $1) },
       loss: loss,
       rate: rate,
       gradientNorm: norm,
       tokens: examples.reduce(0) { $0 + task.lengths[$1] },
-      seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18,
+      seconds: start.secondsSince,
       lossScale: used,
       isSkipped: isSkipped
     )
+    taken.steps += 1
+    taken.seconds += metrics.seconds
+    taken.tokens += metrics.tokens
+    return metrics
+  }
+
+  /// What this run took so far.
+  package var use: TrainingUse {
+    var use = taken
+    use.operations = task.differentiator.operations
+    (use.optimizerBytes, use.optimizerSeconds) = (optimizer.movedBytes, optimizer.seconds)
+    use.peakBytes = ProcessMemory.peakBytes
+    return use
   }
 
   /// Examples that run together: the longest come first, so that those of a part are alike.

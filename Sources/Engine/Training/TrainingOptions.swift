@@ -67,7 +67,8 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public var clip = 1.0
   /// In which numbers matrices are multiplied.
   public var arithmetic = Arithmetic.f32
-  /// Whether blocks are computed again for their gradients to save memory; nil for no.
+  /// Whether blocks are computed again for their gradients to save memory; nil for where memory would
+  /// not suffice otherwise.
   public var recompute: Bool?
   /// After how many steps each the state is written, to go on from after an interruption; 0 for never.
   public var saveEvery = 100

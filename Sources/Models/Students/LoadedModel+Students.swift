@@ -33,6 +33,8 @@ extension LoadedModel {
   ///   - config: the object of the student's config.json.
   ///   - file: its name in messages.
   ///   - importance: what was measured of this model's parts; where it is nil the first are taken.
+  ///   - isFresh: whether nothing is taken: all numbers are new, and the student may be of any family and
+  ///     size that reads the same tokens.
   ///   - seed: draws the numbers that this model has nothing for.
   /// - Returns: the student; nothing is read or computed before its tensors are pulled.
   /// - Throws: `StudentError` where the student has more parameters than this model, or is of another
@@ -41,9 +43,15 @@ extension LoadedModel {
     like config: JSONObject,
     file: String,
     importance: Importance? = nil,
+    isFresh: Bool = false,
     seed: UInt64 = 0
   ) throws -> Student {
-    let plan = try teacher().student(like: config, file: file, importance: importance)
+    let plan = try teacher().student(
+      like: config,
+      file: file,
+      importance: importance,
+      isFresh: isFresh
+    )
     return try student(plan, seed: seed)
   }
 

@@ -52,6 +52,9 @@ public struct Distil: Pass {
   public var dense: Int?
   /// The student's config.json, in the place of these sizes.
   public var student: String?
+  /// Whether the student of a config takes nothing from the teacher, and may be of any family: with the
+  /// text alone to learn from, it is trained from scratch.
+  public var fresh = false
   /// What the divergence of the next token's distributions is multiplied by; for encoders the
   /// distance of the texts' vectors.
   public var teacher = 1.0
@@ -95,7 +98,8 @@ public struct Distil: Pass {
     case keepLayers = "keep-layers"
     case choose
     case feedForward = "feed-forward"
-    case heads, hidden, experts, dense, student, teacher, text, temperature, divergence, written
+    case heads, hidden, experts, dense, student, fresh, teacher, text, temperature, divergence,
+      written
     case onPolicy = "on-policy"
     case top, states, measure, relations, balance
     case routerEntropy = "router-entropy"
@@ -122,6 +126,7 @@ public struct Distil: Pass {
     experts = try options.decodeIfPresent(Int.self, forKey: .experts)
     dense = try options.decodeIfPresent(Int.self, forKey: .dense)
     student = try options.decodeIfPresent(String.self, forKey: .student)
+    fresh = try options.option(.fresh, default: fresh)
     teacher = try options.option(.teacher, default: teacher)
     text = try options.option(.text, default: text)
     temperature = try options.option(.temperature, default: temperature)
@@ -150,6 +155,7 @@ public struct Distil: Pass {
     try options.encodeIfPresent(experts, forKey: .experts)
     try options.encodeIfPresent(dense, forKey: .dense)
     try options.encodeIfPresent(student, forKey: .student)
+    try options.encode(fresh, forKey: .fresh)
     try options.encode(teacher, forKey: .teacher)
     try options.encode(text, forKey: .text)
     try options.encode(temperature, forKey: .temperature)
@@ -210,10 +216,16 @@ public struct Distil: Pass {
       layers == nil || keepLayers == nil,
       "layers and keep-layers both say what stays; give one of them."
     )
+    try require(
+      !fresh || student != nil,
+      "fresh is true: what takes nothing from its teacher needs a config. Name one: student: config.json."
+    )
     let made = try context.makeStudent(
       StudentRequest(
         shape: shape,
         config: student,
+        isFresh: fresh,
+        seed: context.seed,
         importance: choose == .importance ? try context.importance(of: model) : nil
       )
     )
@@ -234,6 +246,10 @@ public struct StudentRequest: Sendable {
   public let shape: StudentShape
   /// The path of its config.json, in the place of a shape.
   public let config: String?
+  /// Whether it takes nothing from its teacher.
+  public let isFresh: Bool
+  /// Draws the numbers that the teacher has nothing for.
+  public let seed: UInt64
   /// What was measured of the teacher's parts.
   public let importance: Importance?
 }

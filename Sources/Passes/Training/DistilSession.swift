@@ -56,8 +56,6 @@ struct DistilSession {
       ),
       teacher: teaching.target,
       others: losses + routerLosses(graph),
-      isCheckpointing: pass.training.recompute ?? false,
-      rounding: pass.training.rounding,
       on: workers
     )
     if pass.onPolicy > 0 {
@@ -78,15 +76,7 @@ struct DistilSession {
       task.hooks.finish = { balancer.step() }
       task.hooks.remembered = balancer.biases
     }
-    try Trainer.run(
-      task,
-      pass.training,
-      named: Distil.name,
-      pass.json,
-      in: context,
-      keptIn: context.archive,
-      on: workers
-    )
+    try train(task, on: workers)
     return learned(parameters, task.hooks.remembered)
   }
 
@@ -127,19 +117,9 @@ struct DistilSession {
       parameters,
       texts: context.calibrationSequences,
       losses: losses,
-      isCheckpointing: pass.training.recompute ?? false,
-      rounding: pass.training.rounding,
       on: workers
     ) { try states.run($0) }
-    try Trainer.run(
-      task,
-      pass.training,
-      named: Distil.name,
-      pass.json,
-      in: context,
-      keptIn: context.archive,
-      on: workers
-    )
+    try train(task, on: workers)
     return learned(parameters)
   }
 
@@ -156,6 +136,19 @@ struct DistilSession {
       progress: context.progress
     )
     return written.sequences.map(\.tokens).filter { $0.count >= 2 }
+  }
+
+  private func train(_ task: any TrainingTask, on workers: Workers) throws {
+    let use = try Trainer.run(
+      task,
+      pass.training,
+      named: Distil.name,
+      pass.json,
+      in: context,
+      keptIn: context.archive,
+      on: workers
+    )
+    context.report(use, of: Distil.name, on: workers)
   }
 
   private var executor: Executor {

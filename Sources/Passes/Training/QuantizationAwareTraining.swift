@@ -73,16 +73,25 @@ public struct QuantizationAwareTraining: Pass {
     training.batch = 2
   }
 
+  /// Blocks that are trained one after the other: each has little to learn, and may take larger steps.
+  public static var blockByBlock: Self {
+    var pass = Self()
+    (pass.blocks, pass.rangeRate, pass.channelRate) = (true, 3e-2, 0.3)
+    (pass.training.steps, pass.training.batch) = (120, 1)
+    (pass.training.learningRate, pass.training.finalRate) = (2e-4, 0.02)
+    return pass
+  }
+
   /// Reads the options of a recipe.
   public init(from decoder: any Decoder) throws {
-    self.init()
+    let areBlocks = try decoder.container(keyedBy: CodingKeys.self).option(.blocks, default: false)
+    self = areBlocks ? .blockByBlock : Self()
     let defaults = training
     training = try TrainingOptions(from: decoder, default: defaults)
     let options = try decoder.container(keyedBy: CodingKeys.self)
     ranges = try options.option(.ranges, default: ranges)
     rangeRate = try options.option(.rangeRate, default: rangeRate)
     channelRate = try options.option(.channelRate, default: channelRate)
-    blocks = try options.option(.blocks, default: blocks)
     teacher = try options.option(.teacher, default: teacher)
     text = try options.option(.text, default: text)
     embeddings = try options.option(.embeddings, default: embeddings)

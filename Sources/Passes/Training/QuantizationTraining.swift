@@ -40,11 +40,9 @@ struct QuantizationTraining {
       windows: windows,
       head: head,
       teacher: teaching,
-      isCheckpointing: pass.training.recompute ?? false,
-      rounding: pass.training.rounding,
       on: workers
     )
-    try train(task, quantized, context.archive)
+    report(try train(task, quantized, context.archive))
     return quantized.model(from: model)
   }
 
@@ -74,11 +72,9 @@ struct QuantizationTraining {
       quantized.parameters,
       texts: context.calibrationSequences,
       losses: [loss],
-      isCheckpointing: pass.training.recompute ?? false,
-      rounding: pass.training.rounding,
       on: workers
     ) { try states.run($0) }
-    try train(task, quantized, context.archive)
+    report(try train(task, quantized, context.archive))
     return quantized.model(from: model)
   }
 
@@ -101,6 +97,7 @@ struct QuantizationTraining {
       "the teacher has \(targets.count) stages and the model \(stages.count); blocks learn from theirs. "
         + "Leave out blocks, or name a teacher of the same layers."
     )
+    var use = TrainingUse()
     for (index, stage) in stages.enumerated() {
       context.progress.report(QuantizationAwareTraining.name, index, of: stages.count, "blocks")
       try other.run(targets[index])
@@ -111,12 +108,13 @@ struct QuantizationTraining {
             try value.map { try own.state($0, window: window) }
               ?? other.state(try named(name, in: teacher), window: window)
           }
-          try train(task, quantized, context.archive?.part("block-\(block)"))
+          use.add(try train(task, quantized, context.archive, block: block))
           try learned.learn(quantized.learned(in: model.source.manifest))
         }
       }
       try own.run(stage)
     }
+    report(use)
     return student
   }
 
@@ -141,8 +139,6 @@ struct QuantizationTraining {
       output: try named(output, in: quantized.graph),
       lengths: windows.map(\.count),
       measure: .relative,
-      isCheckpointing: pass.training.recompute ?? false,
-      rounding: pass.training.rounding,
       on: workers
     ) { value, window in try states(inputs[value], window) }
   }
@@ -189,8 +185,9 @@ struct QuantizationTraining {
   private func train(
     _ task: any TrainingTask,
     _ quantized: TrainableQuantization,
-    _ archive: (any TrainingArchive)?
-  ) throws {
+    _ archive: (any TrainingArchive)?,
+    block: Int? = nil
+  ) throws -> TrainingUse {
     let channels =
       pass.channelRate > 0 ? try LearnedChannelScales(of: quantized, on: workers) : nil
     task.hooks.companions = channels?.items ?? []
@@ -213,15 +210,21 @@ struct QuantizationTraining {
       let frozen = max(pass.training.steps / 5, 1)
       task.hooks.begin = { step, _ in quantized.isFrozen = step >= frozen }
     }
-    try Trainer.run(
+    let name = QuantizationAwareTraining.name
+    return try Trainer.run(
       task,
       pass.training,
-      named: QuantizationAwareTraining.name,
+      named: name,
+      shownAs: block.map { "\(name), block \($0)" },
       pass.json,
       in: context,
-      keptIn: archive,
+      keptIn: block.map { archive?.part("block-\($0)") } ?? archive,
       on: workers
     )
+  }
+
+  private func report(_ use: TrainingUse) {
+    context.report(use, of: QuantizationAwareTraining.name, on: workers)
   }
 }
 

@@ -9,11 +9,12 @@ extension Trainer {
     _ task: any TrainingTask,
     _ options: TrainingOptions,
     named name: String,
+    shownAs label: String? = nil,
     _ recipe: JSONValue,
     in context: PassContext,
     keptIn archive: (any TrainingArchive)?,
     on workers: Workers
-  ) throws {
+  ) throws -> TrainingUse {
     let trainer = try Trainer(
       task,
       options,
@@ -24,13 +25,23 @@ extension Trainer {
         "data": context.dataIdentity,
       ],
       archive: archive,
+      memory: context.memory,
       on: workers
     )
-    try trainer.run { context.onTraining(name, $0, options.steps) }
+    try trainer.run { context.onTraining(label ?? name, $0, options.steps) }
+    return trainer.use
   }
 }
 
 extension PassContext {
+  /// Says what a training took, where it took anything.
+  func report(_ use: TrainingUse, of pass: String, on workers: Workers) {
+    guard use.steps > 0 else { return }
+    var use = use
+    use.measureCeilings(on: workers)
+    onTrained(pass, use)
+  }
+
   /// All windows of the text that a decoder learns from.
   ///
   /// - Throws: `DatasetError` where the text is shorter than a window.
