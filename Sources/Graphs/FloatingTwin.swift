@@ -1,4 +1,4 @@
-package import KaratTensors
+import KaratTensors
 
 extension Graph {
   /// The graph that computes in floating point what this one computes with codes.

@@ -3,8 +3,9 @@ package import KaratKernels
 /// In which numbers the factors of matrix products are held while a model is trained; sums and
 /// everything else are float32 (Micikevicius et al., 2018; of FP8: Micikevicius et al., 2022).
 ///
-/// The arithmetic is emulated: factors are rounded, then multiplied in float32. So what it does to a
-/// model can be studied on any processor; it saves no time.
+/// BF16 is the processor's own where that has the instruction (AVX512-BF16). All other arithmetic is
+/// emulated: factors are rounded, then multiplied in float32. So what it does to a model can be studied
+/// on any processor; that saves no time.
 package struct Rounding: Sendable, Hashable {
   /// The format of activations and weights.
   package let factors: CastTarget
@@ -66,6 +67,9 @@ package struct Rounding: Sendable, Hashable {
 }
 
 extension Rounding? {
+  /// Whether the processor multiplies in these numbers itself.
+  var isNative: Bool { self == .bfloat16 && hasBFloat16Products }
+
   /// Lends an operand as a factor, rounded where products are.
   func withFactor(_ x: Operand, on workers: Workers, _ body: (UnsafePointer<Float>) -> Void) {
     guard let self else { return body(x.floats) }

@@ -228,6 +228,29 @@ karat_instruction_set karat_set_instruction_set(karat_instruction_set level);
 /// The operations of an instruction set, at most the detected one.
 const karat_kernels *karat_kernels_for(karat_instruction_set level);
 
+/// Rows and columns of the panels that BF16 factors are packed into.
+#define KARAT_BFLOAT16_ROWS 12
+#define KARAT_BFLOAT16_COLUMNS 32
+
+/// Products of numbers that are rounded to BF16, ties to even, and summed in float32; subnormal
+/// numbers count as 0.
+typedef struct {
+  /// Packs a factor [count, inner], rounded, into panels [count / width rounded up, inner / 2 rounded
+  /// up, width] of pairs, zeros where there is no number. Numbers lie `stride` apart along the extent
+  /// that is not contiguous.
+  void (*pack)(
+    const float *x, size_t stride, bool is_inner_contiguous, size_t count, size_t inner,
+    size_t width, uint32_t *out);
+  /// c [rows, columns] = or += a . b, packed with widths KARAT_BFLOAT16_ROWS and _COLUMNS; rows of c
+  /// lie `stride` apart.
+  void (*multiply)(
+    const uint32_t *a, size_t rows, const uint32_t *b, size_t columns, size_t inner, float *c,
+    size_t stride, bool accumulate);
+} karat_bfloat16_kernels;
+
+/// The products of BF16 numbers, or null where the processor or the instruction set in use has none.
+const karat_bfloat16_kernels *_Nullable karat_bfloat16(void);
+
 /// Packs `count` (at most 32) rows of codes [count, inputs] into one panel
 /// [inputs / 4 rounded up, 32, 4], zeros where there is no code, and sums each row.
 void karat_pack_panel(

@@ -29,6 +29,12 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Time a step of training on the tokens, and not the prefill.")
   var train = false
 
+  @Option(
+    help: "In which numbers matrices are multiplied in training: f32, bf16, f16 or f8.",
+    transform: arithmetic(named:)
+  )
+  var arithmetic = TrainingOptions.Arithmetic.f32
+
   @Option(help: "How many times each runs.")
   var rounds = 7
 
@@ -53,7 +59,7 @@ struct BenchCommand: ParsableCommand {
     var contestants = try models.map { path in
       if let lines { return try Contestant(path, encoding: lines) }
       return train
-        ? try Contestant(path, training: tokens, threads: threads)
+        ? try Contestant(path, training: tokens, arithmetic, threads: threads)
         : try Contestant(path, tokens: tokens, threads: threads)
     }
     if let peer { contestants.append(try Contestant(peer: peer)) }
@@ -99,10 +105,16 @@ private struct Contestant {
     run = { try Self.seconds { try executor.prefill(window) } }
   }
 
-  init(_ path: String, training tokens: Int, threads: Int?) throws {
+  init(
+    _ path: String,
+    training tokens: Int,
+    _ arithmetic: TrainingOptions.Arithmetic,
+    threads: Int?
+  ) throws {
     let training = try TimedTraining(
       try LoadedModel.open(path).model,
       tokens: tokens,
+      arithmetic: arithmetic,
       threads: threads
     )
     name = path

@@ -133,7 +133,7 @@ struct TrainingFlags: ParsableArguments {
   }
 }
 
-private func arithmetic(named name: String) throws -> TrainingOptions.Arithmetic {
+func arithmetic(named name: String) throws -> TrainingOptions.Arithmetic {
   guard let arithmetic = TrainingOptions.Arithmetic(rawValue: name) else {
     throw ValidationError("--arithmetic takes f32, bf16, f16 or f8, not '\(name)'.")
   }

@@ -14,10 +14,16 @@ public final class TimedTraining {
   /// - Parameters:
   ///   - model: a decoder in floating point.
   ///   - tokens: how many tokens the window has, from 2.
+  ///   - arithmetic: in which numbers matrices are multiplied.
   ///   - threads: how many threads to run on, or nil for one on each core.
   /// - Throws: `EngineError` where the model has no head to judge, `CheckpointError` where a parameter
   ///   cannot be pulled.
-  public init(_ model: Model, tokens: Int, threads: Int? = nil) throws {
+  public init(
+    _ model: Model,
+    tokens: Int,
+    arithmetic: TrainingOptions.Arithmetic = .f32,
+    threads: Int? = nil
+  ) throws {
     let workers = threads.map { Workers(threads: max($0, 1)) } ?? .automatic
     let parameters = try ParameterSet(model.graph, model.source, on: workers) { _ in true }
     let vocabulary = HeadLoss.vocabulary(of: model.graph) ?? 1
@@ -30,6 +36,7 @@ public final class TimedTraining {
       on: workers
     )
     var options = TrainingOptions()
+    options.arithmetic = arithmetic
     (options.steps, options.batch, options.learningRate) = (1 << 20, 1, 1e-5)
     trainer = try Trainer(task, options, seed: 0, on: workers)
   }

@@ -1,5 +1,5 @@
 package import KaratGraphs
-package import KaratKernels
+import KaratKernels
 
 /// What a trainer trains: parameters, examples, and the losses of some of these.
 package protocol TrainingTask: AnyObject {

@@ -87,15 +87,8 @@ public struct IntegerLinear: Operation {
           out: numbers,
           on: run.workers
         )
-        linearInputGradient(
-          gradient: gradient.floats,
-          rows: codes.rows,
-          inFeatures: codes.features,
-          weight: numbers,
-          outFeatures: weight.rows,
-          addTo: target,
-          on: run.workers
-        )
+        let floats = Operand(dtype: .f32, shape: weight.shape, address: numbers)
+        run.rounding.addInputGradient(gradient, floats, to: target, on: run.workers)
       }
     }
     if let target = run.target(1) {
@@ -112,15 +105,8 @@ public struct IntegerLinear: Operation {
           out: numbers,
           on: run.workers
         )
-        linearWeightGradient(
-          x: numbers,
-          gradient: gradient.floats,
-          rows: codes.rows,
-          inFeatures: codes.features,
-          outFeatures: weight.rows,
-          addTo: target,
-          on: run.workers
-        )
+        let floats = Operand(dtype: .f32, shape: codes.shape, address: numbers)
+        run.rounding.addWeightGradient(gradient, floats, to: target, on: run.workers)
       }
     }
     if hasBias, let bias = run.target(run.inputs.count - 1) {

@@ -30,62 +30,32 @@ public struct Linear: Operation {
   }
 
   package func evaluate(_ run: Evaluation) {
-    let (x, weight) = (run.inputs[0], run.inputs[1])
-    run.rounding.withFactor(x, on: run.workers) { numbers in
-      run.rounding.withFactor(weight, on: run.workers) { weights in
-        linear(
-          x: numbers,
-          rows: x.rows,
-          inFeatures: x.features,
-          weight: weights,
-          outFeatures: weight.rows,
-          bias: run.inputs.count == 3 ? run.inputs[2].floats : nil,
-          out: run.outputs[0].mutableFloats,
-          // Whole sequences may run together with others, or in parts.
-          isSteady: run.cache == nil,
-          on: run.workers
-        )
-      }
-    }
+    run.rounding.linear(
+      run.inputs[0],
+      run.inputs[1],
+      bias: run.inputs.count == 3 ? run.inputs[2] : nil,
+      // Whole sequences may run together with others, or in parts.
+      isSteady: run.cache == nil,
+      out: run.outputs[0],
+      on: run.workers
+    )
   }
 
   package var gradientReads: GradientReads? { GradientReads(inputs: [0, 1]) }
 
   package func differentiate(_ run: Differentiation) {
-    let (x, weight, upstream) = (run.inputs[0], run.inputs[1], run.gradient())
-    run.rounding.withGradient(upstream, on: run.workers) { gradient in
-      if let target = run.target(0) {
-        run.rounding.withFactor(weight, on: run.workers) { weights in
-          linearInputGradient(
-            gradient: gradient,
-            rows: x.rows,
-            inFeatures: x.features,
-            weight: weights,
-            outFeatures: weight.rows,
-            addTo: target,
-            on: run.workers
-          )
-        }
-      }
-      if let target = run.target(1) {
-        run.rounding.withFactor(x, on: run.workers) { numbers in
-          linearWeightGradient(
-            x: numbers,
-            gradient: gradient,
-            rows: x.rows,
-            inFeatures: x.features,
-            outFeatures: weight.rows,
-            addTo: target,
-            on: run.workers
-          )
-        }
-      }
+    let (x, weight, gradient) = (run.inputs[0], run.inputs[1], run.gradient())
+    if let target = run.target(0) {
+      run.rounding.addInputGradient(gradient, weight, to: target, on: run.workers)
+    }
+    if let target = run.target(1) {
+      run.rounding.addWeightGradient(gradient, x, to: target, on: run.workers)
     }
     if let bias = run.target(2) {
       addColumnSums(
-        of: upstream.floats,
-        rows: upstream.rows,
-        features: upstream.features,
+        of: gradient.floats,
+        rows: gradient.rows,
+        features: gradient.features,
         addTo: bias,
         on: run.workers
       )
