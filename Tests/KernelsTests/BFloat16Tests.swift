@@ -7,7 +7,8 @@ extension Kernels {
   @Test(
     .enabled(if: hasBFloat16Products, "this processor does not multiply BF16 numbers"),
     arguments: [
-      (1, 1, 1), (2, 3, 5), (12, 32, 32), (13, 33, 31), (7, 64, 100), (30, 97, 1_030), (64, 200, 77),
+      (1, 1, 1), (2, 3, 5), (12, 32, 32), (13, 33, 31), (7, 64, 100), (30, 97, 1_030),
+      (64, 200, 77),
     ]
   )
   func bfloat16Products(rows: Int, outputs: Int, inputs: Int) {
@@ -24,7 +25,9 @@ extension Kernels {
     let expected = (0..<rows * outputs).map { place in
       let (row, output) = place.quotientAndRemainder(dividingBy: outputs)
       return bias[output]
-        + sum(inputs) { Double(rounded[0][row * inputs + $0]) * Double(rounded[1][output * inputs + $0]) }
+        + sum(inputs) {
+          Double(rounded[0][row * inputs + $0]) * Double(rounded[1][output * inputs + $0])
+        }
     }
     let expectedByInput = (0..<x.count).map { place in
       let (row, input) = place.quotientAndRemainder(dividingBy: inputs)
@@ -36,7 +39,9 @@ extension Kernels {
     let expectedByWeight = (0..<weight.count).map { place in
       let (output, input) = place.quotientAndRemainder(dividingBy: inputs)
       return byWeight[place]
-        + sum(rows) { Double(rounded[2][$0 * outputs + output]) * Double(rounded[0][$0 * inputs + input]) }
+        + sum(rows) {
+          Double(rounded[2][$0 * outputs + output]) * Double(rounded[0][$0 * inputs + input])
+        }
     }
     let single = Workers(threads: 1)
     for workers in [single, Workers(threads: 3)] {
