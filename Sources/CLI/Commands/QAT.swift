@@ -47,6 +47,9 @@ struct QATCommand: ParsableCommand {
   @Option(help: "By what part of itself a range changes in a step.")
   var rangeRate: Double?
 
+  @Option(help: "By what part of a code's step a rounded weight changes in a step.")
+  var codeRate: Double?
+
   @Option(
     help: "By what part of itself the factor of a channel changes in a step; 0 for not at all."
   )
@@ -81,6 +84,7 @@ struct QATCommand: ParsableCommand {
     var pass: QuantizationAwareTraining = blocks ? .blockByBlock : .init()
     training.apply(to: &pass.training)
     pass.rangeRate = rangeRate ?? pass.rangeRate
+    pass.codeRate = codeRate ?? pass.codeRate
     pass.channelRate = channelRate ?? pass.channelRate
     var chosen = Recipe(passes: [])
     if try LoadedModel.open(model).isQuantized {

@@ -226,7 +226,9 @@ public struct Distil: Pass {
         config: student,
         isFresh: fresh,
         seed: context.seed,
-        importance: choose == .importance ? try context.importance(of: model) : nil
+        // Experts are merged by how tokens reach them, which nothing else can tell.
+        importance: choose == .importance || dense != nil
+          ? try context.importance(of: model) : nil
       )
     )
     let workers = context.threads.map { Workers(threads: $0) } ?? .automatic

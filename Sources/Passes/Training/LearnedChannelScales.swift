@@ -19,6 +19,8 @@ package final class LearnedChannelScales {
     /// How many numbers the gradients of t are sums of, per channel: they are divided by its root, as
     /// those of step sizes are, or they would be all of the gradient's length.
     let fanIn: Double
+    /// Whether a range that was found before is shared by the channels.
+    let isStatic: Bool
   }
 
   private let places: [Place]
@@ -36,7 +38,7 @@ package final class LearnedChannelScales {
   package init(of quantized: TrainableQuantization, on workers: Workers) throws(GraphError) {
     let twin = try quantized.graph.inFloatingPoint()
     let rounded = Dictionary(
-      quantized.layers.map { ($0.weight, $0.weightScale) },
+      quantized.layers.map { ($0.weight, $0) },
       uniquingKeysWith: { first, _ in first }
     )
     let parameters = quantized.parameters
@@ -53,16 +55,27 @@ package final class LearnedChannelScales {
           zeros: [group.sourceCount],
           isTrained: true
         ),
-        fanIn: Double(group.layers.reduce(0) { $0 + $1.shape[0] })
+        fanIn: Double(group.layers.reduce(0) { $0 + $1.shape[0] }),
+        isStatic: group.layers.contains { rounded[$0.weight]?.leader != nil }
       )
     }
     self.parameters = parameters
-    self.scales = rounded
+    scales = rounded.mapValues(\.weightScale)
     self.workers = workers
   }
 
   /// The logarithms of all places; they are 0 whenever no step is being taken.
   package var items: [ParameterSet.Item] { places.map(\.logarithms) }
+
+  /// How fast the logarithms of each place learn, by their names.
+  ///
+  /// Where channels share no static range, the rounding of weights alone tells factors apart: so little
+  /// that Adam would follow its noise. They learn at a sixteenth there.
+  func rates(_ rate: Double) -> [TensorName: Double] {
+    Dictionary(
+      uniqueKeysWithValues: places.map { ($0.logarithms.name, $0.isStatic ? rate : rate / 16) }
+    )
+  }
 
   /// How many weights each channel of a place is read by.
   package var fanIns: [Double] { places.map(\.fanIn) }

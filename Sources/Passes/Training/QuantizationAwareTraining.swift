@@ -42,10 +42,13 @@ public struct QuantizationAwareTraining: Pass {
   public var ranges = Ranges.learned
   /// By what part of itself a range changes in a step, at the highest learning rate.
   public var rangeRate = 1e-3
+  /// By what part of a code's step a rounded weight changes in a step, at the highest learning rate, so
+  /// that weights of 4 and of 8 bits learn alike; 0 for `learning-rate` itself.
+  public var codeRate = 0.0
   /// By what part of itself the factor of a channel changes in a step, at the highest learning rate.
   ///
   /// Factors lie between what makes a value and the layers that read it (OmniQuant, Shao et al., 2024). 0
-  /// leaves channels as they are.
+  /// leaves channels as they are; a sixteenth counts where the value has no static range.
   public var channelRate = 0.0
   /// Whether blocks are trained one after the other, each to give the states of the teacher's, with one
   /// in memory at a time; `steps` are then those of each block, and what judges predictions is not used.
@@ -63,6 +66,7 @@ public struct QuantizationAwareTraining: Pass {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case ranges
     case rangeRate = "range-rate"
+    case codeRate = "code-rate"
     case channelRate = "channel-rate"
     case blocks, teacher, text, embeddings, top
   }
@@ -76,7 +80,8 @@ public struct QuantizationAwareTraining: Pass {
   /// Blocks that are trained one after the other: each has little to learn, and may take larger steps.
   public static var blockByBlock: Self {
     var pass = Self()
-    (pass.blocks, pass.rangeRate, pass.channelRate) = (true, 3e-2, 0.3)
+    pass.blocks = true
+    (pass.codeRate, pass.rangeRate, pass.channelRate) = (0.06, 2e-2, 0.3)
     (pass.training.steps, pass.training.batch) = (120, 1)
     (pass.training.learningRate, pass.training.finalRate) = (2e-4, 0.02)
     return pass
@@ -91,6 +96,7 @@ public struct QuantizationAwareTraining: Pass {
     let options = try decoder.container(keyedBy: CodingKeys.self)
     ranges = try options.option(.ranges, default: ranges)
     rangeRate = try options.option(.rangeRate, default: rangeRate)
+    codeRate = try options.option(.codeRate, default: codeRate)
     channelRate = try options.option(.channelRate, default: channelRate)
     teacher = try options.option(.teacher, default: teacher)
     text = try options.option(.text, default: text)
@@ -104,6 +110,7 @@ public struct QuantizationAwareTraining: Pass {
     var options = encoder.container(keyedBy: CodingKeys.self)
     try options.encode(ranges, forKey: .ranges)
     try options.encode(rangeRate, forKey: .rangeRate)
+    try options.encode(codeRate, forKey: .codeRate)
     try options.encode(channelRate, forKey: .channelRate)
     try options.encode(blocks, forKey: .blocks)
     try options.encode(teacher, forKey: .teacher)
@@ -119,6 +126,7 @@ public struct QuantizationAwareTraining: Pass {
     try require(teacher + text > 0, "teacher and text are both 0, so there is nothing to learn.")
     try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
     try require(rangeRate >= 0, "range-rate is \(rangeRate); a number from 0 is needed.")
+    try require(codeRate >= 0, "code-rate is \(codeRate); a number from 0 is needed.")
     try require(channelRate >= 0, "channel-rate is \(channelRate); a number from 0 is needed.")
     try require(
       !model.graph.withRoundedWeights().layers.isEmpty,

@@ -192,9 +192,12 @@ struct QuantizationTraining {
       pass.channelRate > 0 ? try LearnedChannelScales(of: quantized, on: workers) : nil
     task.hooks.companions = channels?.items ?? []
     task.hooks.groups = quantized.groups(
-      rangeRate: pass.rangeRate / pass.training.learningRate,
-      channels: Set(task.hooks.companions.map(\.name)),
-      channelRate: pass.channelRate / pass.training.learningRate
+      TrainableQuantization.Rates(
+        codes: pass.codeRate,
+        ranges: pass.rangeRate,
+        channels: channels?.rates(pass.channelRate) ?? [:]
+      ),
+      learningRate: pass.training.learningRate
     )
     task.hooks.finishGradients = { channels?.addGradients() }
     task.hooks.finish = {

@@ -92,21 +92,33 @@ package final class TrainableQuantization {
     return source.overlaid(with: changes)
   }
 
-  /// How fast ranges and channels learn, as multiples of the rate of weights: scales relative to their
-  /// size, zero points to half of the codes, channels by the logarithms of their factors.
-  func groups(rangeRate: Double, channels: Set<TensorName>, channelRate: Double) -> ParameterGroups
-  {
+  /// How fast parameters learn beside the others, at the highest rate.
+  struct Rates {
+    /// By what part of a code's step a rounded weight changes; 0 for the rate of all others.
+    var codes: Double
+    /// By what part of themselves scales change; zero points by that part of half of the codes.
+    var ranges: Double
+    /// By what part of itself a channel's factor changes, of each place by its name.
+    var channels: [TensorName: Double]
+  }
+
+  /// How fast each parameter learns, as a multiple of the highest rate of the others.
+  func groups(_ rates: Rates, learningRate: Double) -> ParameterGroups {
     var groups = ParameterGroups()
     let decays = groups.decays
     groups.decays = { [scales] in
-      !scales.contains($0.name) && !channels.contains($0.name) && decays($0)
+      !scales.contains($0.name) && rates.channels[$0.name] == nil && decays($0)
     }
+    let steps = Dictionary(
+      layers.map { ($0.weight, parameters[$0.weightScale]) },
+      uniquingKeysWith: { first, _ in first }
+    )
     groups.rateFactor = { [scales, zeroPoints] item in
-      if scales.contains(item.name) {
-        return rangeRate * item.numbers.reduce(0) { $0 + Double($1) } / Double(max(item.count, 1))
-      }
-      if zeroPoints.contains(item.name) { return rangeRate * 128 }
-      return channels.contains(item.name) ? channelRate : 1
+      if scales.contains(item.name) { return rates.ranges * item.mean / learningRate }
+      if zeroPoints.contains(item.name) { return rates.ranges * 128 / learningRate }
+      if let rate = rates.channels[item.name] { return rate / learningRate }
+      guard rates.codes > 0, let step = steps[item.name] else { return 1 }
+      return rates.codes * step.mean / learningRate
     }
     return groups
   }
@@ -210,6 +222,8 @@ package final class TrainableQuantization {
 }
 
 extension ParameterSet.Item {
+  fileprivate var mean: Double { numbers.reduce(0) { $0 + Double($1) } / Double(max(count, 1)) }
+
   fileprivate var numbers: UnsafeBufferPointer<Float> {
     UnsafeBufferPointer(start: values, count: count)
   }
