@@ -34,9 +34,7 @@ struct RecipeJob {
   func run() throws {
     let terminal = Terminal.standard
     try writer.checkTarget(output, as: form)
-    if let report, !isReplacing, FileManager.default.fileExists(atPath: report) {
-      throw CheckpointError(.exists, file: report, "it is there already; --force replaces it.")
-    }
+    try checkReport()
     let loaded = try LoadedModel.open(model)
     let text = try calibration.map { try DataFile($0) }
     var pipeline = Pipeline(recipe, progress: terminal.progress)
@@ -77,6 +75,7 @@ struct RecipeJob {
     let outcome = try pipeline.run(loaded) { pass, findings in
       terminal.message("After \(pass):\n\(findings.table)")
     }
+    if outcome.isComplete { try write(outcome, text, tokenCount) }
     if let report {
       let page = RecipeReport(
         recipe,
@@ -89,7 +88,6 @@ struct RecipeJob {
       terminal.message("Wrote \(report).")
     }
     if outcome.isComplete {
-      try write(outcome, text, tokenCount)
       try states.remove()
       terminal.message("Wrote \(output).")
     } else {
@@ -98,6 +96,18 @@ struct RecipeJob {
     if let findings = outcome.last {
       terminal.result(findings.table)
       try findings.verdict.end()
+    }
+  }
+
+  /// Checks that the page can be written, before hours of training.
+  private func checkReport() throws {
+    guard let report else { return }
+    let folder = URL(filePath: report).deletingLastPathComponent().path
+    guard FileManager.default.isWritableFile(atPath: folder) else {
+      throw FileError(errno: ENOENT, folder, .open)
+    }
+    if !isReplacing, FileManager.default.fileExists(atPath: report) {
+      throw CheckpointError(.exists, file: report, "it is there already; --force replaces it.")
     }
   }
 

@@ -205,6 +205,12 @@ import Testing
         == "quantization-aware-training: text is 1.0; an encoder predicts no text. It learns from its "
         + "teacher: text: 0."
     )
+    (pass.text, pass.blocks) = (0, true)
+    #expect(
+      message { _ = try pass.apply(to: model.model, in: context) }
+        == "quantization-aware-training: blocks is true, and the model is an encoder, which is trained as "
+        + "a whole. Leave it out."
+    )
   }
 
   @Test func withoutQuantizedLayersThereIsNothingToTrain() throws {

@@ -81,6 +81,10 @@ struct QuantizationTraining {
   /// Trains block after block to give the states of the teacher's blocks, on the states that the blocks
   /// before it give now (BRECQ, Li et al., 2021; OmniQuant, Shao et al., 2024).
   func trainBlocks() throws -> Model {
+    try pass.require(
+      !model.graph.isEncoder,
+      "blocks is true, and the model is an encoder, which is trained as a whole. Leave it out."
+    )
     let windows = try context.trainingWindows(length: pass.training.length)
     let learned = try LearnedSource(model.source, isFiled: context.memory != nil)
     var student = model
