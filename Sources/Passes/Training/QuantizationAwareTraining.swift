@@ -81,7 +81,7 @@ public struct QuantizationAwareTraining: Pass {
   public static var blockByBlock: Self {
     var pass = Self()
     pass.blocks = true
-    (pass.codeRate, pass.rangeRate, pass.channelRate) = (0.06, 3e-2, 0.3)
+    (pass.rangeRate, pass.channelRate) = (3e-2, 0.3)
     (pass.training.steps, pass.training.batch) = (120, 1)
     (pass.training.learningRate, pass.training.finalRate) = (2e-4, 0.02)
     return pass
