@@ -111,6 +111,31 @@ import Testing
     #expect(free.numbers == ample.numbers && free.numbers == scarce.numbers)
   }
 
+  /// Each weight is multiplied once forward and twice backward: six operations for each token.
+  @Test func operationsAreCounted() throws {
+    let model = try LoadedModel.open(fixture("llama-tiny")).model
+    let parameters = try ParameterSet(model.graph, model.source, on: .automatic) { _ in true }
+    let task = try DecoderTask(
+      model.graph,
+      parameters,
+      windows: [Array(1...24)],
+      head: try HeadLoss(model.graph),
+      on: .automatic
+    )
+    var options = TrainingOptions()
+    (options.steps, options.batch, options.saveEvery) = (3, 1, 0)
+    let trainer = try Trainer(task, options, seed: 1, on: .automatic)
+    try trainer.run()
+    let weights = model.graph.linearLayers.reduce(0) { sum, layer in
+      sum + parameters[layer.weight].count
+    }
+    let use = trainer.use
+    #expect(use.operations == Double(6 * 24 * 3 * weights))
+    #expect(use.steps == 3 && use.tokens == 72)
+    #expect(use.optimizerBytes == Double(3 * 32 * parameters.trainedCount))
+    #expect(use.peakBytes > 1 << 20)
+  }
+
   @Test func tokensBeyondTheVocabularyAreSaid() throws {
     let model = try LoadedModel.open(fixture("llama-tiny")).model
     let parameters = try ParameterSet(model.graph, model.source, on: .automatic) { _ in true }
