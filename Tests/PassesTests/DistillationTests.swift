@@ -54,6 +54,12 @@ import Testing
     // What is written differs from step to step, and the loss with it.
     let (first, last) = (losses.prefix(4).reduce(0, +), losses.suffix(4).reduce(0, +))
     #expect(last < 0.8 * first, "\(losses)")
+    // Without its own text it learns something else.
+    let given = MemoryArchive()
+    pass.onPolicy = 0
+    _ = try train(given, steps: 2)
+    #expect(given["1-distil"].metrics[0].loss != archive["1-distil"].metrics[0].loss)
+    pass.onPolicy = 0.5
     let half = MemoryArchive()
     for (step, state) in archive["1-distil"].states where step == 15 {
       try half["1-distil"].save(state, step: step, keeping: 1)
