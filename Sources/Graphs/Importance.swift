@@ -13,6 +13,9 @@ public struct Importance: Sendable, Hashable, Codable {
     public var weights: [Double]
     /// The sum over these tokens of the routing weight times the length of what the expert gave.
     public var contributions: [Double]
+    /// How alike two experts are routed, [experts, experts]: the cosine over all tokens between what the
+    /// router gives them, less each token's mean; empty where it was not measured.
+    public var likenesses: [Double] = []
 
     /// Nothing was routed yet.
     public init(experts: Int) {
@@ -20,6 +23,11 @@ public struct Importance: Sendable, Hashable, Codable {
       counts = Array(repeating: 0, count: experts)
       weights = Array(repeating: 0, count: experts)
       contributions = Array(repeating: 0, count: experts)
+    }
+
+    /// How alike two experts are routed, from -1 to 1; 0 where it was not measured.
+    public func likeness(_ first: Int, _ second: Int) -> Double {
+      likenesses.isEmpty ? 0 : likenesses[first * counts.count + second]
     }
 
     /// The mean over the tokens that reach an expert of its routing weight times the length of what

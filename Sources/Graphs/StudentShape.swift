@@ -29,6 +29,8 @@ public struct StudentShape: Sendable, Hashable, Codable {
   public var experts: Int?
   /// Neurons of the one dense layer that takes the place of all experts, or nil where experts stay.
   public var dense: Int?
+  /// Whether experts that do not stay are merged into those that do (M-SMoE: Li et al., 2024).
+  public var mergesExperts = false
 
   /// The teacher's own shape, unless told otherwise.
   public init(

@@ -32,6 +32,7 @@ final class StudentMaker: Sendable {
         file: path,
         importance: request.importance,
         isFresh: request.isFresh,
+        mergesExperts: request.mergesExperts,
         seed: request.seed
       )
     } else {

@@ -99,6 +99,29 @@ private let windows: [[Int32]] = [[5, 9, 2, 31, 7], [11, 3, 28, 1, 8, 40], [2, 2
       #expect(abs(experts.weights.reduce(0, +) - 16) < 1e-5)
       #expect(zip(experts.counts, experts.scores).allSatisfy { ($0 > 0) == ($1 > 0) })
     }
+    // Experts are alike as their columns of what the router gives are.
+    let router: TensorName = "model.layers.1.block_sparse_moe.gate"
+    let linear = try #require(
+      model.graph.nodes.lastIndex { node in
+        if case .linear = node.op { node.path == router } else { false }
+      }
+    )
+    let scores = try values(model, ValueID(node: linear)).flatMap(\.self).map(Double.init)
+    let centred = stride(from: 0, to: scores.count, by: 4).map { first in
+      let row = scores[first..<first + 4]
+      return row.map { $0 - row.reduce(0, +) / 4 }
+    }
+    func product(_ left: Int, _ right: Int) -> Double {
+      centred.reduce(0) { $0 + $1[left] * $1[right] }
+    }
+    let found = try #require(importance.experts[router.text])
+    for left in 0..<4 {
+      for right in 0..<4 {
+        let cosine =
+          product(left, right) / (product(left, left) * product(right, right)).squareRoot()
+        #expect(abs(found.likeness(left, right) - cosine) < 1e-9)
+      }
+    }
     // One expert gives the whole layer: its contribution is the length of what the layer gives.
     let single = try LoadedModel.open(fixture("mixtral-one-expert-tiny")).model
     let own = try Executor(single).importance([[1, 2, 3]])

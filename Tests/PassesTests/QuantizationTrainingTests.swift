@@ -66,6 +66,36 @@ import Testing
     #expect(after < 0.8 * before, "\(before) to \(after)")
   }
 
+  /// What the teacher writes is learned on too: one window and eleven others.
+  @Test(arguments: [false, true])
+  func aTeacherWritesForTheQuantizedModel(_ blocks: Bool) throws {
+    let model = try quantize(try LoadedModel.open(fixture("llama-tiny")), QuantizeActivations())
+    func metrics(written: Int) throws -> [TrainingMetrics] {
+      let archive = MemoryArchive()
+      var context = context(of: model, tokens: 48)
+      context.archive = archive
+      var pass = QuantizationAwareTraining()
+      (pass.blocks, pass.written) = (blocks, written)
+      (pass.training.steps, pass.training.batch, pass.training.length) = (3, 12, 48)
+      _ = try pass.apply(to: model.model, in: context)
+      return archive.metrics + (0..<3).flatMap { archive["block-\($0)"].metrics }
+    }
+    // Six tokens of the text begin each, and there are eight such beginnings.
+    let (written, alone) = (try metrics(written: 11), try metrics(written: 0))
+    #expect(written.count == (blocks ? 9 : 3) && written.allSatisfy { $0.tokens == 9 * 48 })
+    #expect(alone.count == written.count && alone.allSatisfy { $0.tokens == 48 })
+  }
+
+  @Test func anEncoderWritesNothing() throws {
+    let model = try quantize(try LoadedModel.open(fixture("bert-tiny")), QuantizeActivations())
+    var pass = QuantizationAwareTraining()
+    pass.written = 4
+    #expect(
+      message { _ = try pass.apply(to: model.model, in: context(of: model, tokens: 64)) }
+        == "quantization-aware-training: written is 4, and the model is an encoder, which writes no text. Leave it out."
+    )
+  }
+
   /// Blocks that were trained before an interruption are not trained again, and change nothing.
   @Test(arguments: [0, 1])
   func blocksGoOnAfterAnInterruption(_ block: Int) throws {

@@ -6,79 +6,90 @@ import KaratTensors
 ///
 /// A token reached an expert's neurons with a routing weight, or not at all; now all tokens reach
 /// them, with the mean of that weight over all tokens. Experts that are left out leave their part of
-/// the weight to those that stay. Shared experts come first, as they are. Experts are ranked by the
-/// sum over tokens of routing weight times the length of what they gave (as REAP weighs them: Lasby
-/// et al., 2025); the last one that has room gives its strongest neurons.
+/// the weight to those that stay, or are merged into them (`ExpertGroups`). Shared experts come first, as
+/// they are. Experts are ranked by the sum over tokens of routing weight times the length of what they gave
+/// (as REAP weighs them: Lasby et al., 2025); the last one that has room gives its strongest neurons.
 struct DenseMerge {
-  /// The neurons of one expert.
+  /// Neurons that are a weighted sum of those of some experts.
   struct Part {
-    /// Its place in the teacher: `model.layers.0.mlp.experts.3`.
-    let path: TensorName
-    /// Its number, or nil where it is shared.
+    /// Of each where it stands in the teacher, which of its neurons, and what they are multiplied by.
+    let terms: [(tensors: ExpertTensors, neurons: [Int], share: Float)]
+    /// The expert that leads, or nil where it is shared.
     let expert: Int?
-    /// Which of its neurons.
-    let neurons: [Int]
-    /// What they enter the sum with.
+    /// What they enter the sum of all parts with.
     let factor: Float
   }
 
   /// The neurons, in the order in which they lie side by side.
   let parts: [Part]
-  /// What the teacher calls the layers of an expert.
-  private let names: GatedFeedForward.Names
+  /// The experts that are in it, with those that were merged into them.
+  let groups: [ExpertGroups.Group]
 
   /// Merges the experts of a block into so many neurons.
   ///
-  /// - Throws: `StudentError` where routing was not measured, or there are fewer neurons.
+  /// - Parameters:
+  ///   - layer: the block.
+  ///   - size: the neurons.
+  ///   - sizes: the shapes of the teacher's tensors.
+  ///   - chooser: chooses neurons, and notes it.
+  ///   - matching: where experts that have no room are merged into those that have, finds which neurons
+  ///     are alike.
+  /// - Throws: `StudentError` where routing was not measured, or there are fewer neurons; what `matching`
+  ///   throws.
   init(
     _ layer: Int,
     size: Int,
     sizes: [TensorName: Shape],
-    _ chooser: inout PartChooser
-  ) throws(StudentError) {
+    _ chooser: inout PartChooser,
+    matching: NeuronMatching?
+  ) throws {
     let teacher = chooser.teacher
-    let facts = teacher.blocks[layer]
-    guard let router = facts.router,
-      let measured = chooser.importance?.experts[router.text], measured.tokens > 0,
-      measured.counts.count == facts.experts
-    else {
-      throw StudentError(
-        "\(teacher.config.file): how layer \(layer) routes tokens to its experts was not measured, "
-          + "which merging them into a dense layer needs. Give a text to measure it on."
-      )
-    }
-    let base = TensorName(String(router.text.dropLast(".gate".count)))
-    let names =
-      base.text.hasSuffix("block_sparse_moe")
-      ? GatedFeedForward.Names(gate: "w1", up: "w3", down: "w2") : GatedFeedForward.Names()
+    let measured = try chooser.routing(
+      of: layer,
+      neededFor: "merging them into a dense layer needs"
+    )
+    let tensors = teacher.blocks[layer].expertTensors
     var left = size
-    var taken: [(path: TensorName, expert: Int?, neurons: [Int])] = []
-    func take(_ path: TensorName, _ expert: Int?) {
-      guard left > 0, let shape = sizes[path / names.gate / "weight"] else { return }
+    var parts: [Part] = []
+    func neurons(_ tensors: ExpertTensors) -> [Int]? {
+      guard left > 0, let shape = sizes[tensors.gate] else { return nil }
       let count = min(left, shape[0])
-      let neurons = chooser.neurons(count, of: shape[0], readBy: path / names.down)
-      taken.append((path, expert, neurons))
       left -= count
+      return chooser.neurons(count, of: shape[0], readBy: ParameterPlace(tensors.down).path)
     }
-    take(base / "shared_experts", nil)
-    let ranked = (0..<facts.experts).sorted {
+    if let shared = tensors(nil), let own = neurons(shared) {
+      parts.append(Part(terms: [(shared, own, 1)], expert: nil, factor: 1))
+    }
+    let ranked = measured.counts.indices.sorted {
       (-measured.contributions[$0], $0) < (-measured.contributions[$1], $1)
     }
-    for expert in ranked { take(base / "experts" / "\(expert)", expert) }
+    let taken = ranked.compactMap { expert in
+      tensors(expert).flatMap(neurons).map { (expert: expert, neurons: $0) }
+    }
     guard left == 0 else {
       throw StudentError(
         "\(teacher.config.file): a dense student of \(size) neurons was asked for; the experts of "
           + "layer \(layer) have \(size - left) together. Ask for at most that."
       )
     }
-    self.names = names
-    let all = measured.weights.reduce(0, +)
-    let kept = taken.reduce(0.0) { $0 + ($1.expert.map { measured.weights[$0] } ?? 0) }
-    parts = taken.sorted { ($0.expert ?? -1) < ($1.expert ?? -1) }.map { part in
-      let share = part.expert.map { measured.weights[$0] / max(kept, .leastNormalMagnitude) }
-      let factor = share.map { Float($0 * all / Double(measured.tokens)) } ?? 1
-      return Part(path: part.path, expert: part.expert, neurons: part.neurons, factor: factor)
+    groups = try chooser.groups(
+      taken.map(\.expert),
+      of: layer,
+      measured,
+      isRoutedInParts: false,
+      matching: matching
+    )
+    let kept = groups.reduce(0) { $0 + $1.weight }
+    let scale = measured.weights.reduce(0, +) / max(kept, .leastNormalMagnitude)
+    for (group, own) in zip(groups, taken).sorted(by: { $0.1.expert < $1.1.expert }) {
+      let terms = group.members.compactMap { member in
+        tensors(member.expert)
+          .map { ($0, member.neurons(own.neurons) ?? own.neurons, member.share) }
+      }
+      let factor = Float(group.weight * scale / Double(measured.tokens))
+      parts.append(Part(terms: terms, expert: own.expert, factor: factor))
     }
+    self.parts = parts
   }
 
   /// Where a tensor of the dense layer comes from.
@@ -88,21 +99,33 @@ struct DenseMerge {
   ///   - channels: which of the channels are kept, or nil for all.
   /// - Returns: the origin, or nil where the layer has no such module.
   func origin(of module: String, channels: [Int]?) -> TensorOrigin? {
-    switch module {
-    case "gate_proj", "up_proj":
-      let name = module == "gate_proj" ? names.gate : names.up
-      return .parts(
-        parts.map { TensorPart($0.path / name / "weight", places: [$0.neurons, channels]) },
+    func rows(_ tensor: KeyPath<ExpertTensors, TensorName>) -> TensorOrigin {
+      .parts(
+        parts.map { part in
+          part.terms.map { term in
+            TensorPart(
+              term.tensors[keyPath: tensor],
+              places: [term.neurons, channels],
+              factor: term.share
+            )
+          }
+        },
         along: 0
       )
+    }
+    switch module {
+    case "gate_proj": return rows(\.gate)
+    case "up_proj": return rows(\.up)
     case "down_proj":
       return .parts(
         parts.map { part in
-          TensorPart(
-            part.path / names.down / "weight",
-            places: [channels, part.neurons],
-            factor: part.factor
-          )
+          part.terms.map { term in
+            TensorPart(
+              term.tensors.down,
+              places: [channels, term.neurons],
+              factor: term.share * part.factor
+            )
+          }
         },
         along: 1
       )

@@ -90,6 +90,56 @@ struct PartChooser {
     }
   }
 
+  /// What is known of a block's routing.
+  ///
+  /// - Throws: `StudentError` where it was not measured.
+  func routing(of layer: Int, neededFor what: String) throws(StudentError) -> Importance.Experts {
+    let facts = teacher.blocks[layer]
+    guard let router = facts.router,
+      let measured = importance?.experts[router.text], measured.tokens > 0,
+      measured.counts.count == facts.experts
+    else {
+      throw StudentError(
+        "\(teacher.config.file): how layer \(layer) routes tokens to its experts was not measured, "
+          + "which \(what). Give a text to measure it on."
+      )
+    }
+    return measured
+  }
+
+  /// Experts that stay, each alone, or with those that are merged into it where neurons can be matched.
+  func groups(
+    _ leaders: [Int],
+    of layer: Int,
+    _ measured: Importance.Experts,
+    isRoutedInParts: Bool,
+    matching: NeuronMatching?
+  ) throws -> [ExpertGroups.Group] {
+    let facts = teacher.blocks[layer]
+    guard let matching, leaders.count < facts.experts else {
+      return ExpertGroups(alone: leaders, measured).groups
+    }
+    guard measured.likenesses.count == facts.experts * facts.experts else {
+      throw StudentError(
+        "\(teacher.config.file): how alike the experts of layer \(layer) are routed was not measured, "
+          + "which merging them needs. Give a text to measure it on."
+      )
+    }
+    let tensors = facts.expertTensors
+    return try ExpertGroups(
+      around: leaders,
+      measured,
+      parts: isRoutedInParts ? facts.route?.grouping?.count ?? 1 : 1,
+      { expert in
+        guard let tensors = tensors(expert) else {
+          preconditionFailure("a block with a router has experts")
+        }
+        return tensors
+      },
+      matching: matching
+    ).groups
+  }
+
   mutating func note(
     _ what: String,
     _ total: Int,

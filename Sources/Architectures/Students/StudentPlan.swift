@@ -23,12 +23,15 @@ extension Teacher {
   /// - Parameters:
   ///   - shape: what it keeps.
   ///   - importance: what was measured of the teacher's parts; where it is nil the first are kept.
+  ///   - matching: where experts that do not stay are merged into those that do, finds which neurons are
+  ///     alike.
   /// - Returns: the student, described.
   /// - Throws: `StudentError` where the teacher has less than the student is to keep, or a choice
   ///   needs what was not measured; `ConfigError` where the sizes do not fit together.
   package func student(
     _ shape: StudentShape,
-    importance: Importance? = nil
+    importance: Importance? = nil,
+    matching: NeuronMatching? = nil
   ) throws -> StudentPlan {
     let (kept, criterion) = try layers(of: shape, importance)
     var config = StudentConfig(of: self)
@@ -38,7 +41,8 @@ extension Teacher {
       config: config.object,
       file: self.config.file,
       layers: kept,
-      importance: importance
+      importance: importance,
+      matching: matching
     )
     return try planner.plan(layerCriterion: criterion, notices: config.notices)
   }
@@ -54,6 +58,7 @@ extension Teacher {
   ///   - file: its name in messages.
   ///   - importance: what was measured of the teacher's parts; where it is nil the first are taken.
   ///   - isFresh: whether nothing is taken.
+  ///   - matching: as for a shape.
   /// - Returns: the student, described.
   /// - Throws: `StudentError` where the student has more parameters than the teacher, or is of
   ///   another kind; `ConfigError` where the config cannot be run.
@@ -61,7 +66,8 @@ extension Teacher {
     like config: JSONObject,
     file: String,
     importance: Importance? = nil,
-    isFresh: Bool = false
+    isFresh: Bool = false,
+    matching: NeuronMatching? = nil
   ) throws -> StudentPlan {
     let student = try Architecture.named(by: config, file: file)
     let count = try Config(config, file: file).layers(default: graph.isEncoder ? 12 : nil)
@@ -79,7 +85,8 @@ extension Teacher {
       config: config,
       file: file,
       layers: StudentShape.spread(count, over: layers),
-      importance: importance
+      importance: importance,
+      matching: matching
     )
     return try planner.plan(layerCriterion: "even spread", notices: [])
   }

@@ -17,6 +17,9 @@ struct StudentPlanner {
   private let isFresh: Bool
   private var chooser: PartChooser
   private var experts: [Int: [Int]?] = [:]
+  /// Where experts are merged into those that stay, finds which neurons are alike.
+  private let matching: NeuronMatching?
+  private var groups: [Int: [ExpertGroups.Group]] = [:]
   private var merges: [Int: DenseMerge] = [:]
   private var merged: [Int: [Int]] = [:]
 
@@ -29,9 +32,11 @@ struct StudentPlanner {
     file: String,
     layers: [Int],
     importance: Importance?,
-    isFresh: Bool = false
+    isFresh: Bool = false,
+    matching: NeuronMatching? = nil
   ) throws(ConfigError) {
     self.teacher = teacher
+    self.matching = matching
     self.isFresh = isFresh
     self.layers = layers
     sources = layers + (0..<teacher.predictionLayers).map { $0 + teacher.layers }
@@ -65,11 +70,8 @@ struct StudentPlanner {
   /// Finds the origins.
   ///
   /// - Throws: `StudentError` where the student has more parameters than the teacher, or a tensor
-  ///   cannot be had.
-  consuming func plan(
-    layerCriterion: String,
-    notices: [String]
-  ) throws(StudentError) -> StudentPlan {
+  ///   cannot be had; what matching neurons throws.
+  consuming func plan(layerCriterion: String, notices: [String]) throws -> StudentPlan {
     let parameters = graph.parameters.map {
       (name: $0.name, shape: $0.type.shape(Binding(batch: 0, length: 0)))
     }
@@ -109,6 +111,9 @@ struct StudentPlanner {
       }
     }
     report.experts.merge(merged) { $1 }
+    for (layer, groups) in groups {
+      report.merged[layer] = groups.map { $0.members.map(\.expert) }
+    }
     report.new = new
     report.notices = notices
     return StudentPlan(
@@ -124,7 +129,7 @@ struct StudentPlanner {
   private mutating func origin(
     of name: TensorName,
     _ shape: Shape
-  ) throws(StudentError) -> TensorOrigin? {
+  ) throws -> TensorOrigin? {
     let own = ParameterPlace(name)
     guard let axes = own.axes, axes.count == shape.rank else {
       throw StudentError(
@@ -153,7 +158,54 @@ struct StudentPlanner {
       else { return nil }
       places.append(choice.places)
     }
-    return .parts([TensorPart(source, places: places)], along: 0)
+    return .parts(
+      [
+        try terms(
+          TensorPart(source, places: places),
+          own,
+          place,
+          neurons: axes.firstIndex(of: .neurons)
+        )
+      ],
+      along: 0
+    )
+  }
+
+  /// A part of an expert with those of the experts that are merged into it, or the part alone.
+  private mutating func terms(
+    _ part: TensorPart,
+    _ own: ParameterPlace,
+    _ place: ParameterPlace,
+    neurons axis: Int?
+  ) throws -> [TensorPart] {
+    guard let layer = own.layer, let leader = place.expert, let axis,
+      let group = try mergedExperts(of: layer).first(where: { $0.leader == leader })
+    else { return [part] }
+    return group.members.map { member in
+      var (place, places) = (place, part.places)
+      place.expert = member.expert
+      places[axis] = member.neurons(places[axis])
+      return TensorPart(place.name, places: places, factor: member.share)
+    }
+  }
+
+  /// The experts of a sparse layer in groups, or none where each that stays is one of the teacher's.
+  private mutating func mergedExperts(of layer: Int) throws -> [ExpertGroups.Group] {
+    guard let matching, let leaders = expertPlaces(of: layer),
+      leaders.count < teacher.blocks[sources[layer]].experts
+    else { return [] }
+    if let known = groups[layer] { return known }
+    let teacherLayer = sources[layer]
+    let found = try chooser.groups(
+      leaders,
+      of: teacherLayer,
+      try chooser.routing(of: teacherLayer, neededFor: "merging them needs"),
+      isRoutedInParts: blocks[layer].route?.grouping?.count
+        == teacher.blocks[teacherLayer].route?.grouping?.count,
+      matching: matching
+    )
+    groups[layer] = found
+    return found
   }
 
   private struct Choice {
@@ -168,7 +220,7 @@ struct StudentPlanner {
     _ count: Int,
     _ own: ParameterPlace,
     _ source: ParameterPlace
-  ) throws(StudentError) -> Choice? {
+  ) throws -> Choice? {
     switch axis {
     case .whole:
       guard count <= whole else {
@@ -222,7 +274,7 @@ struct StudentPlanner {
     _ own: ParameterPlace,
     _ layer: Int,
     _ shape: Shape
-  ) throws(StudentError) -> TensorOrigin? {
+  ) throws -> TensorOrigin? {
     let prefix = "mlp."
     guard blocks[layer].route == nil, teacher.blocks[sources[layer]].route != nil,
       own.expert == nil, own.module.hasPrefix(prefix), own.module.hasSuffix(".weight")
@@ -233,9 +285,16 @@ struct StudentPlanner {
     if let known = merges[layer] {
       merge = known
     } else {
-      merge = try DenseMerge(sources[layer], size: shape[rows], sizes: shapes, &chooser)
+      merge = try DenseMerge(
+        sources[layer],
+        size: shape[rows],
+        sizes: shapes,
+        &chooser,
+        matching: matching
+      )
       merges[layer] = merge
       merged[layer] = merge.parts.compactMap(\.expert)
+      groups[layer] = matching == nil ? nil : merge.groups
     }
     let width = teacher.width
     let count = shape[1 - rows]

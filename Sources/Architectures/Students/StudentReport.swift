@@ -27,6 +27,8 @@ public struct StudentReport: Sendable, Hashable, Codable {
   /// For each of the student's sparse layers, and those that were sparse, which of the teacher's
   /// experts it holds, by the layer's number.
   public var experts: [Int: [Int]] = [:]
+  /// For each layer whose experts were merged, the experts in each group, the one that leads it first.
+  public var merged: [Int: [[Int]]] = [:]
   /// The tensors that come from nowhere and begin with random numbers, or with ones and zeros.
   public var new: [String] = []
   /// What else the user should know.
@@ -59,6 +61,11 @@ public struct StudentReport: Sendable, Hashable, Codable {
       kept["\(layer)"] = list(experts)
     }
     object["experts"] = .object(kept)
+    var groups = JSONObject()
+    for (layer, experts) in merged.sorted(by: { $0.key < $1.key }) {
+      groups["\(layer)"] = .array(experts.map(list))
+    }
+    if !merged.isEmpty { object["merged"] = .object(groups) }
     object["new"] = .array(new.map(JSONValue.string))
     object["notices"] = .array(notices.map(JSONValue.string))
     return .object(object)
@@ -84,7 +91,8 @@ public struct StudentReport: Sendable, Hashable, Codable {
       )
     }
     for (layer, experts) in experts.sorted(by: { $0.key < $1.key }) {
-      let places = experts.map(String.init).joined(separator: ", ")
+      let groups = merged[layer] ?? experts.map { [$0] }
+      let places = groups.map { $0.map(String.init).joined(separator: "+") }.joined(separator: ", ")
       lines.append("experts of layer \(layer): \(places)")
     }
     if !new.isEmpty {

@@ -58,6 +58,19 @@ struct BlockFacts: Sendable, Hashable {
   /// The router's module.
   var router: TensorName?
 
+  /// Where an expert's matrices are, by its number; nil for those of the shared ones, where there may be
+  /// some.
+  var expertTensors: (Int?) -> ExpertTensors? {
+    guard let router, router.text.hasSuffix(".gate") else { return { _ in nil } }
+    let base = TensorName(String(router.text.dropLast(".gate".count)))
+    let isMixtral = base.text.hasSuffix("block_sparse_moe")
+    let names =
+      isMixtral ? GatedFeedForward.Names(gate: "w1", up: "w3", down: "w2") : .init()
+    return { expert in
+      ExpertTensors(expert.map { base / "experts" / "\($0)" } ?? base / "shared_experts", names)
+    }
+  }
+
   /// The facts of all blocks of a graph, in order.
   static func all(of graph: Graph) -> [BlockFacts] {
     var blocks: [BlockFacts] = []

@@ -2,8 +2,9 @@ package import KaratTensors
 
 /// Where a student's tensor comes from.
 package enum TensorOrigin: Sendable, Hashable {
-  /// Parts of the teacher's tensors, side by side along one extent.
-  case parts([TensorPart], along: Int)
+  /// Parts of the teacher's tensors, side by side along one extent; where several are for one place, their
+  /// sum.
+  case parts([[TensorPart]], along: Int)
   /// Numbers of a normal distribution around 0, drawn by a seed and the tensor's name.
   case random(deviation: Float)
   /// The same number everywhere.
@@ -24,7 +25,4 @@ package struct TensorPart: Sendable, Hashable {
     self.places = places
     self.factor = factor
   }
-
-  /// Whether it is the whole tensor as it is.
-  package var isWhole: Bool { factor == 1 && places.allSatisfy { $0 == nil } }
 }

@@ -42,6 +42,9 @@ struct DistillCommand: ParsableCommand {
   @Option(help: "Neurons of the one layer that takes the place of all experts.")
   var dense: Int?
 
+  @Flag(help: "Merge experts that do not stay into those whose routing is most like theirs.")
+  var merge = false
+
   @Option(help: "The student's config.json, in the place of sizes.")
   var student: String?
 
@@ -50,6 +53,9 @@ struct DistillCommand: ParsableCommand {
 
   @Flag(help: "Keep what matters most to the teacher, measured on the text.")
   var byImportance = false
+
+  @Option(help: "How many sequences the teacher writes, to learn on beside the text.")
+  var written: Int?
 
   @Option(help: "The part of the examples that the student writes itself, from 0 to 1.")
   var onPolicy: Double?
@@ -109,6 +115,8 @@ struct DistillCommand: ParsableCommand {
     pass.text = text ?? pass.text
     pass.teacher = divergence ?? pass.teacher
     pass.temperature = temperature ?? pass.temperature
+    pass.merge = merge
+    pass.written = written ?? pass.written
     pass.onPolicy = onPolicy ?? pass.onPolicy
     training.apply(to: &pass.training)
     let recipe = Recipe(passes: [pass], seed: seed)

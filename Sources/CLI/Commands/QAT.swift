@@ -55,6 +55,9 @@ struct QATCommand: ParsableCommand {
   )
   var channelRate: Double?
 
+  @Option(help: "How many sequences the teacher writes, to learn on beside the text.")
+  var written: Int?
+
   @OptionGroup var training: TrainingFlags
   @OptionGroup var options: JobOptions
 
@@ -86,6 +89,7 @@ struct QATCommand: ParsableCommand {
     pass.rangeRate = rangeRate ?? pass.rangeRate
     pass.codeRate = codeRate ?? pass.codeRate
     pass.channelRate = channelRate ?? pass.channelRate
+    pass.written = written ?? pass.written
     var chosen = Recipe(passes: [])
     if try LoadedModel.open(model).isQuantized {
       if teacher == nil { (pass.teacher, pass.text) = (0, 1) }

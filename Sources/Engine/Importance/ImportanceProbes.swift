@@ -13,6 +13,8 @@ struct ImportanceProbes {
     case channels
     /// Routing weights, where choices of each expert begin, and which they are.
     case weights(router: TensorName), offsets(router: TensorName), slots(router: TensorName)
+    /// What the router gives each expert for each token, before it chooses.
+    case scores(router: TensorName)
     /// What an expert gives for the tokens that reach it.
     case output(router: TensorName, expert: Int)
   }
@@ -42,8 +44,10 @@ struct ImportanceProbes {
         default: break
         }
       case .combineExperts:
-        let router = graph.node(of: graph.node(of: node.inputs[0]).inputs[0]).path
+        let scores = graph.node(of: node.inputs[0]).inputs[0]
+        let router = graph.node(of: scores).path
         experts[router] = node.inputs.count - 3
+        add(scores, .scores(router: router))
         add(node.inputs[0], .weights(router: router))
         add(node.inputs[1], .offsets(router: router))
         add(node.inputs[2], .slots(router: router))

@@ -27,6 +27,8 @@ struct ImportanceSums {
   private var channels: [ValueID: Sum] = [:]
   private var experts: [TensorName: Importance.Experts]
   private var choices: [TensorName: Choices] = [:]
+  /// For each router the sums over tokens of products of two experts' scores, [experts, experts].
+  private var products: [TensorName: [Double]] = [:]
 
   init(_ probes: ImportanceProbes, on workers: Workers) {
     self.probes = probes
@@ -39,7 +41,10 @@ struct ImportanceSums {
     var importance = Importance()
     for (name, sum) in neurons { importance.neurons[name.text] = sum.means }
     for (name, sum) in heads { importance.heads[name.text] = sum.means }
-    for (router, experts) in experts { importance.experts[router.text] = experts }
+    for (router, experts) in experts {
+      importance.experts[router.text] = experts
+      importance.experts[router.text]?.likenesses = likenesses(products[router] ?? [])
+    }
     for (_, sum) in channels.sorted(by: { $0.key < $1.key }) {
       let means = sum.means
       importance.channels =
@@ -56,6 +61,8 @@ struct ImportanceSums {
       case .heads(let reader, let count):
         addLengths(operand, of: count, to: &heads[reader, default: Sum()])
       case .channels: addMagnitudes(operand, to: &channels[value, default: Sum()])
+      case .scores(let router):
+        addProducts(operand, to: &products[router, default: []])
       case .weights(let router):
         // Weights come before the rest, window by window of those that run together.
         if choices[router]?.offsets.isEmpty == false { choices[router] = nil }
@@ -98,6 +105,41 @@ struct ImportanceSums {
       for head in 0..<count {
         sum.total[head] += length(operand.floats + row * operand.features + head * size, size)
       }
+    }
+  }
+
+  private func addProducts(_ operand: Operand, to sums: inout [Double]) {
+    let (rows, experts) = (operand.rows, operand.features)
+    if sums.isEmpty { sums = Array(repeating: 0, count: experts * experts) }
+    // What is the same for all experts changes no choice.
+    var scores = UnsafeBufferPointer(start: operand.floats, count: rows * experts).map(Double.init)
+    for row in 0..<rows {
+      let own = row * experts..<(row + 1) * experts
+      let mean = scores[own].reduce(0, +) / Double(experts)
+      for index in own { scores[index] -= mean }
+    }
+    scores.withUnsafeBufferPointer { scores in
+      nonisolated(unsafe) let scores = scores
+      sums.withUnsafeMutableBufferPointer { sums in
+        nonisolated(unsafe) let sums = sums
+        workers.forEachTile(experts) { expert in
+          for row in 0..<rows {
+            let own = scores[row * experts + expert]
+            for other in 0..<experts {
+              sums[expert * experts + other] += own * scores[row * experts + other]
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private func likenesses(_ products: [Double]) -> [Double] {
+    let experts = Int(Double(products.count).squareRoot())
+    let lengths = (0..<experts).map { products[$0 * (experts + 1)].squareRoot() }
+    return products.enumerated().map { place, product in
+      let both = lengths[place / experts] * lengths[place % experts]
+      return both > 0 ? product / both : 0
     }
   }
 

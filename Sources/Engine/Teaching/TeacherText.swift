@@ -1,4 +1,5 @@
 public import KaratBytes
+import KaratGraphs
 
 /// Text that a teacher wrote for a student to learn on (Kim and Rush, 2016: sequence-level
 /// distillation): beginnings from a text, and how the teacher goes on.
@@ -61,26 +62,76 @@ extension Executor {
       )
     }
     let taken = min(max(count, 0), available)
-    var sequences: [TeacherText.Sequence] = []
-    for index in 0..<taken {
-      progress.report("write", index, of: taken, "sequences")
+    let prompts = (0..<taken).map { index in
       let start = index * available / taken * promptLength
-      var tokens = Array(text[start..<start + promptLength])
+      return Array(text[start..<start + promptLength])
+    }
+    let samplings = (0..<taken).map { index in
       var sampling = sampling
       sampling.seed &+= UInt64(index) &* 0x9e37_79b9_7f4a_7c15
-      // Stop tokens are learned too, so they are not left to `generate`, which does not show them.
-      try generate(
-        prompt: tokens,
-        maximumTokens: length - promptLength,
-        sampling: sampling,
-        stops: []
-      ) { token in
-        tokens.append(token)
+      return sampling
+    }
+    let written = try continued(
+      prompts,
+      to: length,
+      sampling: samplings,
+      stops: stops,
+      progress: progress
+    )
+    return TeacherText(
+      sequences: written.map { TeacherText.Sequence(tokens: $0, promptLength: promptLength) }
+    )
+  }
+
+  /// Lets the model go on from beginnings of one length, some of them together.
+  ///
+  /// - Parameters:
+  ///   - prompts: the beginnings, at least one token each.
+  ///   - length: tokens of a sequence at most, its beginning included.
+  ///   - sampling: for each how its tokens are chosen.
+  ///   - stops: tokens that end a sequence, of which they are the last.
+  ///   - progress: hears how far the work is.
+  /// - Returns: the sequences; the same on every machine that computes the same logits.
+  /// - Throws: as `writtenText` does.
+  public func continued(
+    _ prompts: [[Int32]],
+    to length: Int,
+    sampling: [Sampling],
+    stops: Set<Int32> = [],
+    progress: ProgressReporter = .silent
+  ) throws -> [[Int32]] {
+    let together = model.graph.sequencesTogether(of: length)
+    var sequences = prompts
+    for first in stride(from: 0, to: prompts.count, by: together) {
+      progress.report("write", first, of: prompts.count, "sequences")
+      let run = first..<min(first + together, prompts.count)
+      try extend(
+        Array(prompts[run]),
+        by: length - prompts[first].count,
+        sampling: Array(sampling[run])
+      ) { index, token in
+        sequences[first + index].append(token)
+        // Stop tokens are learned too.
         return !stops.contains(token)
       }
-      sequences.append(TeacherText.Sequence(tokens: tokens, promptLength: promptLength))
     }
-    progress.report("write", taken, of: taken, "sequences")
-    return TeacherText(sequences: sequences)
+    progress.report("write", prompts.count, of: prompts.count, "sequences")
+    return sequences
+  }
+}
+
+extension Graph {
+  /// How many sequences are written together: as many as have 512 MB of keys and values, 32 at most;
+  /// the same on every machine, so that the text is.
+  fileprivate func sequencesTogether(of length: Int) -> Int {
+    let kept = nodes.flatMap { node -> ArraySlice<ValueID> in
+      switch node.op {
+      case .attention: node.inputs[1...2]
+      case .latentAttention: node.inputs[2...3]
+      default: []
+      }
+    }
+    let floats = kept.reduce(0) { $0 + (type(of: $1).features ?? 0) }
+    return min(max((512 << 20) / max(4 * floats * length, 1), 1), 32)
   }
 }

@@ -16,6 +16,20 @@ struct GatheredTensor: Sendable {
     /// Where the part lies in the result.
     let rowRange: Range<Int>
     let firstColumn: Int
+    /// Whether it is added to a part at the same place.
+    let isAdded: Bool
+
+    /// Writes a row times the factor, or adds it to what is there.
+    func addRow(_ source: UnsafePointer<Float>?, to target: UnsafeMutablePointer<Float>?) {
+      guard let source, var target else { return }
+      for run in columns {
+        for column in run {
+          let number = source[column] * factor
+          target.pointee = isAdded ? target.pointee + number : number
+          target += 1
+        }
+      }
+    }
   }
 
   /// The result's type and shape.
@@ -32,7 +46,7 @@ struct GatheredTensor: Sendable {
   ///
   /// - Throws: `CheckpointError` where the source lacks one.
   init(
-    _ parts: [TensorPart],
+    _ sums: [[TensorPart]],
     along axis: Int,
     of source: any TensorSource
   ) throws(CheckpointError) {
@@ -40,34 +54,36 @@ struct GatheredTensor: Sendable {
     var dtypes: Set<DType> = []
     var (rows, columns) = (0, 0)
     var rank = 1
-    for part in parts {
-      guard let info = source.manifest[part.tensor] else {
-        throw .missing(part.tensor, in: "the teacher")
-      }
-      dtypes.insert(info.dtype)
-      rank = info.shape.rank
-      let width = rank == 2 ? info.shape[1] : 1
-      let taken = (
-        rows: part.places[0]?.count ?? info.shape[0],
-        columns: rank == 2 ? Self.runs(part.places[1], of: width) : [0..<1]
-      )
-      let first = axis == 0 ? (rows, 0) : (0, columns)
-      found.append(
-        Part(
-          tensor: part.tensor,
-          rows: part.places[0],
-          columns: taken.columns,
-          width: width,
-          factor: part.factor,
-          rowRange: first.0..<first.0 + taken.rows,
-          firstColumn: first.1
+    for terms in sums {
+      let (firstRow, firstColumn) = axis == 0 ? (rows, 0) : (0, columns)
+      for (index, part) in terms.enumerated() {
+        guard let info = source.manifest[part.tensor] else {
+          throw .missing(part.tensor, in: "the teacher")
+        }
+        dtypes.insert(info.dtype)
+        rank = info.shape.rank
+        let width = rank == 2 ? info.shape[1] : 1
+        let runs = rank == 2 ? Self.runs(part.places[1], of: width) : [0..<1]
+        let count = part.places[0]?.count ?? info.shape[0]
+        found.append(
+          Part(
+            tensor: part.tensor,
+            rows: part.places[0],
+            columns: runs,
+            width: width,
+            factor: part.factor,
+            rowRange: firstRow..<firstRow + count,
+            firstColumn: firstColumn,
+            isAdded: index > 0
+          )
         )
-      )
-      let count = taken.columns.reduce(0) { $0 + $1.count }
-      (rows, columns) =
-        axis == 0 ? (rows + taken.rows, count) : (taken.rows, columns + count)
+        rows = firstRow + count
+        columns = firstColumn + runs.reduce(0) { $0 + $1.count }
+      }
     }
-    isComputed = dtypes.count > 1 || parts.contains { $0.factor != 1 }
+    let parts = sums.joined()
+    isComputed =
+      dtypes.count > 1 || sums.contains { $0.count > 1 } || parts.contains { $0.factor != 1 }
     let own = dtypes.first ?? .f32
     let canHold = dtypes.count == 1 && [.f32, .f16, .bf16].contains(own)
     info = TensorInfo(
@@ -118,22 +134,36 @@ struct GatheredTensor: Sendable {
       of: part.tensor
     )
     if isComputed { slice = slice.asFloat32(on: Workers(threads: 1)) }
-    let size = working.block.bytes
     slice.withBytes { source in
       for (row, place) in zip(own, places) {
         let start = (row - rows.lowerBound) * width + part.firstColumn
-        var target = start * size
-        for run in part.columns {
-          let first = ((place - least) * part.width + run.lowerBound) * size
-          let count = run.count * size
-          UnsafeMutableRawBufferPointer(rebasing: bytes[target..<target + count])
-            .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[first..<first + count]))
-          target += count
+        let first = (place - least) * part.width
+        if isComputed {
+          part.addRow(
+            source.assumingMemoryBound(to: Float.self).baseAddress.map { $0 + first },
+            to: bytes.assumingMemoryBound(to: Float.self).baseAddress.map { $0 + start }
+          )
+        } else {
+          copyRow(part, source, at: first, to: bytes, at: start, size: working.block.bytes)
         }
-        guard part.factor != 1 else { continue }
-        let floats = bytes.assumingMemoryBound(to: Float.self)
-        for index in start..<target / size { floats[index] *= part.factor }
       }
+    }
+  }
+
+  private func copyRow(
+    _ part: Part,
+    _ source: UnsafeRawBufferPointer,
+    at first: Int,
+    to bytes: UnsafeMutableRawBufferPointer,
+    at start: Int,
+    size: Int
+  ) {
+    var target = start * size
+    for run in part.columns {
+      let own = (first + run.lowerBound) * size..<(first + run.upperBound) * size
+      UnsafeMutableRawBufferPointer(rebasing: bytes[target..<target + own.count])
+        .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[own]))
+      target += own.count
     }
   }
 

@@ -17,14 +17,20 @@ extension LoadedModel {
   /// - Parameters:
   ///   - shape: what it keeps.
   ///   - importance: what was measured of this model's parts; where it is nil the first are kept.
-  /// - Returns: the student; nothing is read or computed before its tensors are pulled.
+  /// - Returns: the student; nothing is read or computed before its tensors are pulled, but for the experts
+  ///   that are to be merged, whose neurons are compared.
   /// - Throws: `StudentError` where this model has less than the student is to keep, or a choice
   ///   needs what was not measured; `ConfigError` where the sizes do not fit together.
   public func student(
     _ shape: StudentShape,
     importance: Importance? = nil
   ) throws -> Student {
-    try student(try teacher().student(shape, importance: importance), seed: 0)
+    let plan = try teacher().student(
+      shape,
+      importance: importance,
+      matching: shape.mergesExperts ? matching : nil
+    )
+    return try student(plan, seed: 0)
   }
 
   /// A student that a config describes, of this model's family or its dense sibling.
@@ -35,6 +41,7 @@ extension LoadedModel {
   ///   - importance: what was measured of this model's parts; where it is nil the first are taken.
   ///   - isFresh: whether nothing is taken: all numbers are new, and the student may be of any family and
   ///     size that reads the same tokens.
+  ///   - mergesExperts: whether experts that do not stay are merged into those that do.
   ///   - seed: draws the numbers that this model has nothing for.
   /// - Returns: the student; nothing is read or computed before its tensors are pulled.
   /// - Throws: `StudentError` where the student has more parameters than this model, or is of another
@@ -44,15 +51,22 @@ extension LoadedModel {
     file: String,
     importance: Importance? = nil,
     isFresh: Bool = false,
+    mergesExperts: Bool = false,
     seed: UInt64 = 0
   ) throws -> Student {
     let plan = try teacher().student(
       like: config,
       file: file,
       importance: importance,
-      isFresh: isFresh
+      isFresh: isFresh,
+      matching: mergesExperts ? matching : nil
     )
     return try student(plan, seed: seed)
+  }
+
+  private var matching: NeuronMatching {
+    let matcher = NeuronMatcher(model.source)
+    return { try matcher.order($0, $1) }
   }
 
   private func teacher() throws -> Teacher {

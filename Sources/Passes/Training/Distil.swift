@@ -50,6 +50,9 @@ public struct Distil: Pass {
   public var feedForward: Int?, heads: Int?, hidden: Int?, experts: Int?
   /// Neurons of the one layer that takes the place of all experts, or nil where experts stay.
   public var dense: Int?
+  /// Whether experts that do not stay are merged into those whose routing is most like theirs (M-SMoE: Li
+  /// et al., 2024), in the place of being left out.
+  public var merge = false
   /// The student's config.json, in the place of these sizes.
   public var student: String?
   /// Whether the student of a config takes nothing from the teacher, and may be of any family: with the
@@ -60,8 +63,8 @@ public struct Distil: Pass {
   public var teacher = 1.0
   /// What the cross-entropy with the text is multiplied by.
   public var text = 0.0
-  /// How many sequences the teacher writes, from beginnings of the text, for the student to learn on in
-  /// the text's place (Kim and Rush, 2016); 0 for the text itself.
+  /// How many sequences the teacher writes, from beginnings of the text, for the student to learn on
+  /// beside the text (Kim and Rush, 2016).
   public var written = 0
   /// The part of the examples of each step that the student writes itself, from the beginnings of their
   /// windows, so that it learns from its own mistakes (generalized distillation, Agarwal et al., 2024).
@@ -98,7 +101,8 @@ public struct Distil: Pass {
     case keepLayers = "keep-layers"
     case choose
     case feedForward = "feed-forward"
-    case heads, hidden, experts, dense, student, fresh, teacher, text, temperature, divergence,
+    case heads, hidden, experts, dense, merge, student, fresh, teacher, text, temperature,
+      divergence,
       written
     case onPolicy = "on-policy"
     case top, states, measure, relations, balance
@@ -125,6 +129,7 @@ public struct Distil: Pass {
     hidden = try options.decodeIfPresent(Int.self, forKey: .hidden)
     experts = try options.decodeIfPresent(Int.self, forKey: .experts)
     dense = try options.decodeIfPresent(Int.self, forKey: .dense)
+    merge = try options.option(.merge, default: merge)
     student = try options.decodeIfPresent(String.self, forKey: .student)
     fresh = try options.option(.fresh, default: fresh)
     teacher = try options.option(.teacher, default: teacher)
@@ -154,6 +159,7 @@ public struct Distil: Pass {
     try options.encodeIfPresent(hidden, forKey: .hidden)
     try options.encodeIfPresent(experts, forKey: .experts)
     try options.encodeIfPresent(dense, forKey: .dense)
+    try options.encode(merge, forKey: .merge)
     try options.encodeIfPresent(student, forKey: .student)
     try options.encode(fresh, forKey: .fresh)
     try options.encode(teacher, forKey: .teacher)
@@ -181,7 +187,7 @@ public struct Distil: Pass {
       } else {
         .all
       }
-    return StudentShape(
+    var shape = StudentShape(
       layers: kept,
       feedForward: feedForward,
       heads: heads,
@@ -189,6 +195,8 @@ public struct Distil: Pass {
       experts: experts,
       dense: dense
     )
+    shape.mergesExperts = merge
+    return shape
   }
 
   /// Gives the trained student.
@@ -220,15 +228,21 @@ public struct Distil: Pass {
       !fresh || student != nil,
       "fresh is true: what takes nothing from its teacher needs a config. Name one: student: config.json."
     )
+    try require(
+      !merge || !fresh && (experts != nil || dense != nil || student != nil),
+      "merge is true, and all experts stay. Say how many: experts, dense, or student for a config."
+    )
     let made = try context.makeStudent(
       StudentRequest(
         shape: shape,
         config: student,
         isFresh: fresh,
+        mergesExperts: merge,
         seed: context.seed,
         // Experts are merged by how tokens reach them, which nothing else can tell.
-        importance: choose == .importance || dense != nil
-          ? try context.importance(of: model) : nil
+        importance: choose == .importance || dense != nil || merge
+          ? try context.importance(of: model, ofLayers: layers != nil && choose == .importance)
+          : nil
       )
     )
     let workers = context.threads.map { Workers(threads: $0) } ?? .automatic
@@ -250,6 +264,8 @@ public struct StudentRequest: Sendable {
   public let config: String?
   /// Whether it takes nothing from its teacher.
   public let isFresh: Bool
+  /// Whether experts that a student of a config has no room for are merged into others.
+  public let mergesExperts: Bool
   /// Draws the numbers that the teacher has nothing for.
   public let seed: UInt64
   /// What was measured of the teacher's parts.

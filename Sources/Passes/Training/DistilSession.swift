@@ -32,7 +32,11 @@ struct DistilSession {
   /// - Returns: the parameters that learned.
   func trainDecoder(on workers: Workers) throws -> [TensorName: DerivedTensor] {
     let pairs = try comparedValues()
-    let windows = try windows()
+    let windows = try context.trainingWindows(
+      length: pass.training.length,
+      written: pass.written,
+      by: teacher
+    )
     let teaching = try context.teaching(
       teacher,
       of: student.graph,
@@ -121,21 +125,6 @@ struct DistilSession {
     ) { try states.run($0) }
     try train(task, on: workers)
     return learned(parameters)
-  }
-
-  /// What a decoder learns on: the text, or what the teacher writes from its beginnings.
-  private func windows() throws -> [[Int32]] {
-    let text = try context.trainingWindows(length: pass.training.length)
-    guard pass.written > 0, let length = text.first?.count else { return text }
-    let written = try executor.writtenText(
-      from: context.calibrationTokens,
-      count: pass.written,
-      promptLength: max(length / 8, 1),
-      length: length,
-      sampling: Sampling(temperature: 1, seed: context.seed),
-      progress: context.progress
-    )
-    return written.sequences.map(\.tokens).filter { $0.count >= 2 }
   }
 
   private func train(_ task: any TrainingTask, on workers: Workers) throws {

@@ -57,6 +57,9 @@ public struct QuantizationAwareTraining: Pass {
   public var teacher = 1.0
   /// What the cross-entropy with the text is multiplied by.
   public var text = 0.0
+  /// How many sequences the teacher writes, from beginnings of the text, for the model to learn on beside
+  /// the text (Liu et al., 2024: LLM-QAT).
+  public var written = 0
   /// Whether embeddings and the head learn too.
   public var embeddings = false
   /// How many of the teacher's most likely tokens are stored for each place before training; 0 to run
@@ -68,7 +71,7 @@ public struct QuantizationAwareTraining: Pass {
     case rangeRate = "range-rate"
     case codeRate = "code-rate"
     case channelRate = "channel-rate"
-    case blocks, teacher, text, embeddings, top
+    case blocks, teacher, text, written, embeddings, top
   }
 
   /// Learned ranges, and the model that the recipe began with as the teacher.
@@ -100,6 +103,7 @@ public struct QuantizationAwareTraining: Pass {
     channelRate = try options.option(.channelRate, default: channelRate)
     teacher = try options.option(.teacher, default: teacher)
     text = try options.option(.text, default: text)
+    written = try options.option(.written, default: written)
     embeddings = try options.option(.embeddings, default: embeddings)
     top = try options.option(.top, default: top)
   }
@@ -115,6 +119,7 @@ public struct QuantizationAwareTraining: Pass {
     try options.encode(blocks, forKey: .blocks)
     try options.encode(teacher, forKey: .teacher)
     try options.encode(text, forKey: .text)
+    try options.encode(written, forKey: .written)
     try options.encode(embeddings, forKey: .embeddings)
     try options.encode(top, forKey: .top)
   }
@@ -124,6 +129,11 @@ public struct QuantizationAwareTraining: Pass {
     if let fault = training.fault { throw PassError(Self.name, fault) }
     try require(teacher >= 0 && text >= 0, "teacher and text are weights of losses, from 0.")
     try require(teacher + text > 0, "teacher and text are both 0, so there is nothing to learn.")
+    try require(written >= 0, "written is \(written); a whole number from 0 is needed.")
+    try require(
+      written == 0 || !model.graph.isEncoder,
+      "written is \(written), and the model is an encoder, which writes no text. Leave it out."
+    )
     try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
     try require(rangeRate >= 0, "range-rate is \(rangeRate); a number from 0 is needed.")
     try require(codeRate >= 0, "code-rate is \(codeRate); a number from 0 is needed.")

@@ -24,7 +24,7 @@ struct QuantizationTraining {
     let quantized = try prepared(block: nil)
     let graph = quantized.graph
     let head = try HeadLoss(graph, labelWeight: pass.text, teacherWeight: pass.teacher)
-    let windows = try context.trainingWindows(length: pass.training.length)
+    let windows = try windows()
     let teaching =
       pass.teacher > 0
       ? try context.teaching(
@@ -85,7 +85,7 @@ struct QuantizationTraining {
       !model.graph.isEncoder,
       "blocks is true, and the model is an encoder, which is trained as a whole. Leave it out."
     )
-    let windows = try context.trainingWindows(length: pass.training.length)
+    let windows = try windows()
     let learned = try LearnedSource(model.source, isFiled: context.memory != nil)
     var student = model
     student.source = learned
@@ -172,6 +172,14 @@ struct QuantizationTraining {
   }
 
   // MARK: What all of them share
+
+  private func windows() throws -> [[Int32]] {
+    try context.trainingWindows(
+      length: pass.training.length,
+      written: pass.written,
+      by: try teacher()
+    )
+  }
 
   private func prepared(block: Int?) throws -> TrainableQuantization {
     try TrainableQuantization(

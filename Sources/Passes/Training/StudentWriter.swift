@@ -45,19 +45,21 @@ struct StudentWriter {
     var generator = SeededGenerator(seed: seed ^ UInt64(step &+ 1) &* 0x9e37_79b9_7f4a_7c15)
     let drawn = windows.map { ($0, Double.random(in: 0..<1, using: &generator) < share) }
     guard drawn.contains(where: \.1) else { return [:] }
-    let executor = Executor(present, threads: threads)
-    var written: [Int: [Int32]] = [:]
+    var groups: [Int: [(example: Int, tokens: [Int32], seed: UInt64)]] = [:]
     for (window, isDrawn) in drawn {
       let seed = generator.next()
-      let prompt = max(window.tokens.count / 8, 1)
-      guard isDrawn, window.tokens.count > prompt else { continue }
-      written[window.example] = try executor.writtenText(
-        from: Array(window.tokens.prefix(prompt)),
-        count: 1,
-        promptLength: prompt,
-        length: window.tokens.count,
-        sampling: Sampling(temperature: 1, seed: seed)
-      ).sequences.first?.tokens
+      guard isDrawn, window.tokens.count > 1 else { continue }
+      groups[window.tokens.count, default: []].append((window.example, window.tokens, seed))
+    }
+    let executor = Executor(present, threads: threads)
+    var written: [Int: [Int32]] = [:]
+    for (length, group) in groups.sorted(by: { $0.key < $1.key }) {
+      let sequences = try executor.continued(
+        group.map { Array($0.tokens.prefix(max(length / 8, 1))) },
+        to: length,
+        sampling: group.map { Sampling(temperature: 1, seed: $0.seed) }
+      )
+      for (window, tokens) in zip(group, sequences) { written[window.example] = tokens }
     }
     return written
   }

@@ -1,6 +1,7 @@
 import KaratBytes
 import KaratDatasets
 import KaratEngine
+import KaratGraphs
 import KaratKernels
 
 extension Trainer {
@@ -52,6 +53,34 @@ extension PassContext {
       length: min(length, maximumLength ?? length),
       name: calibrationName
     ).windows
+  }
+
+  /// All windows of the text, and sequences that a teacher writes from beginnings in it (Kim and Rush,
+  /// 2016; Liu et al., 2024: LLM-QAT).
+  ///
+  /// - Parameters:
+  ///   - length: tokens of a window and a sequence at most.
+  ///   - count: how many sequences it writes; an eighth of each is the text's own.
+  ///   - teacher: who writes; not asked for where `count` is 0.
+  /// - Returns: the text's windows first.
+  /// - Throws: `DatasetError` where the text is shorter than a window, and what running the teacher
+  ///   throws.
+  func trainingWindows(
+    length: Int,
+    written count: Int,
+    by teacher: @autoclosure () throws -> Model
+  ) throws -> [[Int32]] {
+    let text = try trainingWindows(length: length)
+    guard count > 0, let length = text.first?.count else { return text }
+    let written = try Executor(try teacher(), threads: threads, memory: memory).writtenText(
+      from: calibrationTokens,
+      count: count,
+      promptLength: max(length / 8, 1),
+      length: length,
+      sampling: Sampling(temperature: 1, seed: seed),
+      progress: progress
+    )
+    return text + written.sequences.map(\.tokens)
   }
 
   /// What tells the text from others.
