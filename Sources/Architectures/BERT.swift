@@ -71,7 +71,7 @@ struct BERT {
     var x = norm(words + kinds + places, w / "LayerNorm")
     for layer in 0..<layers {
       x = tracer.block(layer) { block(x, mask, root / "encoder" / "layer" / "\(layer)") }
-      tracer.name(x, "hidden_after_layer_\(layer)")
+      tracer.name(x, Graph.stateName(behindLayer: layer))
     }
     tracer.name(x, "last_hidden_state")
     let pooler = root / "pooler" / "dense"

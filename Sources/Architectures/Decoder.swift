@@ -89,7 +89,7 @@ package struct Decoder {
     }
     for layer in 0..<layers {
       x = tracer.block(layer) { block(x, w / "layers" / "\(layer)", layer) }
-      tracer.name(x, "hidden_after_layer_\(layer)")
+      tracer.name(x, Graph.stateName(behindLayer: layer))
     }
     x = norm(x, w / "norm")
     tracer.name(x, "last_hidden_state")

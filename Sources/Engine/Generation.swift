@@ -108,9 +108,13 @@ extension Executor {
     var random = sampling.map { SeededGenerator(seed: $0.seed) }
     var start = 0
     // Nobody asks for the logits inside a prompt, which take more than all other values.
-    if pending[0].count > 1, let state = model.graph.lastState {
+    if pending[0].count > 1, model.graph.layerCount > 0 {
       let seen = pending.map { Array($0.dropLast()) }
-      try run(tokens: seen, cache: cache, names: [state]) { _, _ in }
+      try run(
+        tokens: seen,
+        cache: cache,
+        names: [Graph.stateName(behindLayer: model.graph.layerCount - 1)]
+      ) { _, _ in }
       start = seen[0].count
       pending = pending.map { $0.suffix(1) }
     }
@@ -162,14 +166,5 @@ extension Executor {
       )
     }
     return tokens
-  }
-}
-
-extension Graph {
-  /// The name of what the last block of a decoder gives.
-  fileprivate var lastState: String? {
-    let blocks = nodes.lazy.compactMap(\.block).max() ?? 0
-    return (0...blocks).reversed().lazy.map { "hidden_after_layer_\($0)" }
-      .first { named[$0] != nil }
   }
 }

@@ -107,6 +107,23 @@ import Testing
     #expect(outcome.model.source.manifest.names.allSatisfy { !$0.text.hasPrefix("projection") })
   }
 
+  /// Layers that predict further tokens stand behind the last whose states are compared.
+  @Test func statesEndWithTheDecoder() throws {
+    let teacher = try LoadedModel.open(fixture("deepseek-v3-mtp-tiny"))
+    var pass = Distil()
+    (pass.layers, pass.states) = (1, 1)
+    let archive = MemoryArchive()
+    var pipeline = self.pipeline(pass, of: teacher, steps: 20, rate: 3e-3)
+    pipeline.archive = archive
+    _ = try pipeline.run(teacher)
+    let losses = archive["1-distil"].metrics.map(\.losses)
+    let names = losses[0].map(\.name)
+    #expect(names.contains("states_0") && !names.contains("states_1"))
+    for index in losses[0].indices {
+      #expect(losses[19][index].mean < losses[0][index].mean, "\(names[index])")
+    }
+  }
+
   @Test func anEncodersStudentComesCloser() throws {
     let teacher = try LoadedModel.open(fixture("bert-tiny"))
     var pass = Distil()

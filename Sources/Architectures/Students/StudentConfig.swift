@@ -164,7 +164,7 @@ struct StudentConfig {
 extension Teacher {
   /// The channels of the residual stream.
   var width: Int {
-    graph.named["hidden_after_layer_0"].flatMap { graph.type(of: $0).features } ?? 0
+    graph.state(behindLayer: 0).flatMap { graph.type(of: $0).features } ?? 0
   }
 
   /// The neurons of a dense feed-forward layer, as the config says or leaves unsaid.

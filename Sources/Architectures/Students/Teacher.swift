@@ -28,7 +28,7 @@ package struct Teacher {
     self.architecture = architecture
     self.config = config
     self.graph = graph
-    layers = graph.named.keys.count { $0.hasPrefix("hidden_after_layer_") }
+    layers = graph.layerCount
     blocks = BlockFacts.all(of: graph)
     predictionLayers = max(blocks.count - layers, 0)
     if let coded = graph.parameters.first(where: { $0.type.dtype != .f32 }) {

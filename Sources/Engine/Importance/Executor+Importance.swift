@@ -125,7 +125,7 @@ extension Graph {
   /// What each block that a decoder or encoder is made of is given, and what it gives.
   fileprivate var blockEnds: [(input: ValueID, output: ValueID)] {
     stages.compactMap { stage in
-      guard let block = stage.block, let output = named["hidden_after_layer_\(block)"],
+      guard let block = stage.block, let output = state(behindLayer: block),
         let input = stage.inputs.first(where: { type(of: $0) == type(of: output) })
       else { return nil }
       return (input, output)

@@ -187,8 +187,8 @@ struct DistilSession {
           Compared(
             name: "states_\(layer)",
             kind: .states,
-            student: try named("hidden_after_layer_\(layer)", in: student),
-            teacher: try named("hidden_after_layer_\(max(end, origin))", in: teacher)
+            student: try named(Graph.stateName(behindLayer: layer), in: student),
+            teacher: try named(Graph.stateName(behindLayer: max(end, origin)), in: teacher)
           )
         )
       }
@@ -211,7 +211,7 @@ struct DistilSession {
     return pairs
   }
 
-  private var lastLayer: Int { (teacher.graph.nodes.compactMap(\.block).max() ?? 0) }
+  private var lastLayer: Int { teacher.graph.layerCount - 1 }
 
   /// The graph and source with projections where widths differ, and the losses on its values.
   private func judged(
@@ -307,10 +307,10 @@ extension Distil.Comparison {
 }
 
 extension Graph {
-  /// The attention of the last block, and what it reads, where it has queries, keys and values.
+  /// The attention of the last layer, and what it reads, where it has queries, keys and values.
   fileprivate var lastAttention: (inputs: [ValueID], heads: Int, isCausal: Bool)? {
     for node in nodes.reversed() {
-      guard case .attention(let attention) = node.op else { continue }
+      guard case .attention(let attention) = node.op, node.block == layerCount - 1 else { continue }
       return (node.inputs, attention.heads, attention.isCausal)
     }
     return nil

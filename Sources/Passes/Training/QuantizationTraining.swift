@@ -246,7 +246,7 @@ struct QuantizationTraining {
 extension Graph {
   /// The name of what a block gives to the next.
   fileprivate func output(ofBlock block: Int) -> String? {
-    let name = "hidden_after_layer_\(block)"
+    let name = Graph.stateName(behindLayer: block)
     return named[name] == nil ? nil : name
   }
 }
