@@ -12,19 +12,6 @@ extension Rounding? {
     out: Operand,
     on workers: Workers
   ) {
-    if isNative {
-      bfloat16Linear(
-        x: x.floats,
-        rows: x.rows,
-        inFeatures: x.features,
-        weight: weight.floats,
-        outFeatures: weight.rows,
-        bias: bias?.floats,
-        out: out.mutableFloats,
-        on: workers
-      )
-      return
-    }
     withFactor(x, on: workers) { numbers in
       withFactor(weight, on: workers) { weights in
         KaratKernels.linear(
@@ -36,6 +23,7 @@ extension Rounding? {
           bias: bias?.floats,
           out: out.mutableFloats,
           isSteady: isSteady,
+          in: arithmetic,
           on: workers
         )
       }
@@ -49,18 +37,6 @@ extension Rounding? {
     to dx: UnsafeMutablePointer<Float>,
     on workers: Workers
   ) {
-    if isNative {
-      bfloat16InputGradient(
-        gradient: gradient.floats,
-        rows: gradient.rows,
-        inFeatures: weight.features,
-        weight: weight.floats,
-        outFeatures: weight.rows,
-        addTo: dx,
-        on: workers
-      )
-      return
-    }
     withGradient(gradient, on: workers) { numbers in
       withFactor(weight, on: workers) { weights in
         linearInputGradient(
@@ -70,6 +46,7 @@ extension Rounding? {
           weight: weights,
           outFeatures: weight.rows,
           addTo: dx,
+          in: arithmetic,
           on: workers
         )
       }
@@ -83,18 +60,6 @@ extension Rounding? {
     to dw: UnsafeMutablePointer<Float>,
     on workers: Workers
   ) {
-    if isNative {
-      bfloat16WeightGradient(
-        x: x.floats,
-        gradient: gradient.floats,
-        rows: x.rows,
-        inFeatures: x.features,
-        outFeatures: gradient.features,
-        addTo: dw,
-        on: workers
-      )
-      return
-    }
     withGradient(gradient, on: workers) { numbers in
       withFactor(x, on: workers) { factors in
         linearWeightGradient(
@@ -104,6 +69,7 @@ extension Rounding? {
           inFeatures: x.features,
           outFeatures: gradient.features,
           addTo: dw,
+          in: arithmetic,
           on: workers
         )
       }

@@ -67,18 +67,20 @@ package struct Rounding: Sendable, Hashable {
 }
 
 extension Rounding? {
-  /// Whether the processor multiplies in these numbers itself.
-  var isNative: Bool { self == .bfloat16 && hasBFloat16Products }
+  /// Whose products are taken: the processor's own where it multiplies in these numbers itself.
+  var arithmetic: ProductArithmetic {
+    self == .bfloat16 && hasBFloat16Products ? .bfloat16 : .float32
+  }
 
-  /// Lends an operand as a factor, rounded where products are.
+  /// Lends an operand as a factor, rounded where products are and the processor does not round it.
   func withFactor(_ x: Operand, on workers: Workers, _ body: (UnsafePointer<Float>) -> Void) {
-    guard let self else { return body(x.floats) }
+    guard arithmetic == .float32, let self else { return body(x.floats) }
     self.withFactor(x, on: workers, body)
   }
 
-  /// Lends a gradient, rounded where products are.
+  /// Lends a gradient, rounded where products are and the processor does not round it.
   func withGradient(_ x: Operand, on workers: Workers, _ body: (UnsafePointer<Float>) -> Void) {
-    guard let self else { return body(x.floats) }
+    guard arithmetic == .float32, let self else { return body(x.floats) }
     self.withGradient(x, on: workers, body)
   }
 }

@@ -65,14 +65,4 @@ extension Graph {
       )
     }
   }
-
-  /// The linear layers that give a router its logits.
-  package var routerLayers: Set<TensorName> {
-    Set(
-      nodes.compactMap { node in
-        guard case .route = node.op else { return nil }
-        return self.node(of: node.inputs[0]).path
-      }
-    )
-  }
 }

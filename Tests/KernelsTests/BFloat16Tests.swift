@@ -46,7 +46,7 @@ extension Kernels {
     let single = Workers(threads: 1)
     for workers in [single, Workers(threads: 3)] {
       let out = filled(rows * outputs, with: Float(7)) {
-        bfloat16Linear(
+        linear(
           x: x,
           rows: rows,
           inFeatures: inputs,
@@ -54,30 +54,33 @@ extension Kernels {
           outFeatures: outputs,
           bias: bias,
           out: $0,
+          in: .bfloat16,
           on: workers
         )
       }
       expectClose(out, expected, tolerance: 1e-6, "product")
       let dx = added(to: byInput) {
-        bfloat16InputGradient(
+        linearInputGradient(
           gradient: gradient,
           rows: rows,
           inFeatures: inputs,
           weight: weight,
           outFeatures: outputs,
           addTo: $0,
+          in: .bfloat16,
           on: workers
         )
       }
       expectClose(dx, expectedByInput, tolerance: 1e-6, "gradient by the input")
       let dw = added(to: byWeight) {
-        bfloat16WeightGradient(
+        linearWeightGradient(
           x: x,
           gradient: gradient,
           rows: rows,
           inFeatures: inputs,
           outFeatures: outputs,
           addTo: $0,
+          in: .bfloat16,
           on: workers
         )
       }

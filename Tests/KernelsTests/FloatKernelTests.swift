@@ -42,51 +42,6 @@ extension Kernels {
     }
   }
 
-  @Test(arguments: [(1, 1, 1), (3, 5, 7), (64, 64, 64), (257, 33, 385), (300, 1, 400)])
-  func matrixProducts(rows: Int, inner: Int, columns: Int) {
-    var numbers = Numbers(seed: 3)
-    let a = numbers.floats(rows * inner)
-    let b = numbers.floats(inner * columns)
-    sweep { workers in
-      filled(rows * columns, with: Float(7)) { out in
-        matmul(a: a, rows: rows, inner: inner, b: b, columns: columns, out: out, on: workers)
-      }
-    } check: { level, found in
-      let expected = Reference.matmul(a: a, rows: rows, inner: inner, b: b, columns: columns)
-      expectClose(found, expected, tolerance: 2e-6, "\(level)")
-    }
-  }
-
-  @Test(arguments: [(1, 1), (5, 3), (40, 193), (7, 400)])
-  func gramMatrices(rows: Int, features: Int) {
-    var numbers = Numbers(seed: 4)
-    let x = numbers.floats(rows * features)
-    let before = Reference.gram(
-      x: numbers.floats(features),
-      rows: 1,
-      features: features,
-      accumulateInto: [Float](repeating: 0, count: features * features)
-    )
-    sweep { workers in
-      filled(features * features, with: Float(7)) { out in
-        out.update(from: before, count: before.count)
-        gram(x: x, rows: rows, features: features, accumulateInto: out, on: workers)
-      }
-    } check: { level, found in
-      let expected = Reference.gram(
-        x: x,
-        rows: rows,
-        features: features,
-        accumulateInto: before
-      )
-      expectClose(found, expected, tolerance: 2e-6, "\(level)")
-      let symmetric = (0..<features).allSatisfy { i in
-        (0..<i).allSatisfy { found[i * features + $0] == found[$0 * features + i] }
-      }
-      #expect(symmetric)
-    }
-  }
-
   @Test(arguments: [(1, 1), (3, 7), (2, 16), (130, 576), (9, 1000)])
   func rootMeanSquareNormalization(rows: Int, features: Int) {
     var numbers = Numbers(seed: 5)

@@ -3,106 +3,18 @@ import CKernels
 /// Whether the processor, and the instruction set in use, multiplies BF16 numbers.
 package var hasBFloat16Products: Bool { karat_bfloat16() != nil }
 
-/// Maps rows linearly as `linear` does, both factors rounded to BF16, ties to even: out [rows,
-/// outFeatures] = x [rows, inFeatures] · weight [outFeatures, inFeatures] transposed + bias.
+/// Multiplies matrices whose numbers are rounded to BF16: target [rows, columns] = or += a [rows,
+/// inner] · b [inner, columns].
 ///
-/// Sums are float32; subnormal factors count as 0.
-///
-/// - Precondition: `hasBFloat16Products`; so of the two gradients.
-package func bfloat16Linear(
-  x: UnsafePointer<Float>,
-  rows: Int,
-  inFeatures: Int,
-  weight: UnsafePointer<Float>,
-  outFeatures: Int,
-  bias: UnsafePointer<Float>?,
-  out: UnsafeMutablePointer<Float>,
-  on workers: Workers
-) {
-  multiply(
-    Factor(pointer: x, stride: inFeatures, isInnerContiguous: true),
-    Factor(pointer: weight, stride: inFeatures, isInnerContiguous: true),
-    rows: rows,
-    columns: outFeatures,
-    inner: inFeatures,
-    accumulate: false,
-    into: out,
-    on: workers
-  )
-  guard let bias else { return }
-  for row in 0..<rows {
-    kernels.add(out + row * outFeatures, bias, outFeatures, out + row * outFeatures)
-  }
-}
-
-/// Adds the gradient of a linear map by its input, factors rounded to BF16: dx [rows, inFeatures] +=
-/// gradient [rows, outFeatures] · weight [outFeatures, inFeatures].
-package func bfloat16InputGradient(
-  gradient: UnsafePointer<Float>,
-  rows: Int,
-  inFeatures: Int,
-  weight: UnsafePointer<Float>,
-  outFeatures: Int,
-  addTo dx: UnsafeMutablePointer<Float>,
-  on workers: Workers
-) {
-  multiply(
-    Factor(pointer: gradient, stride: outFeatures, isInnerContiguous: true),
-    Factor(pointer: weight, stride: inFeatures, isInnerContiguous: false),
-    rows: rows,
-    columns: inFeatures,
-    inner: outFeatures,
-    accumulate: true,
-    into: dx,
-    on: workers
-  )
-}
-
-/// Adds the gradient of a linear map by its weight, factors rounded to BF16: dw [outFeatures,
-/// inFeatures] += gradient [rows, outFeatures] transposed · x [rows, inFeatures].
-package func bfloat16WeightGradient(
-  x: UnsafePointer<Float>,
-  gradient: UnsafePointer<Float>,
-  rows: Int,
-  inFeatures: Int,
-  outFeatures: Int,
-  addTo dw: UnsafeMutablePointer<Float>,
-  on workers: Workers
-) {
-  multiply(
-    Factor(pointer: gradient, stride: outFeatures, isInnerContiguous: false),
-    Factor(pointer: x, stride: inFeatures, isInnerContiguous: false),
-    rows: outFeatures,
-    columns: inFeatures,
-    inner: rows,
-    accumulate: true,
-    into: dw,
-    on: workers
-  )
-}
-
-/// A factor of a product; its inner extent is the one that is summed over.
-private struct Factor {
-  let pointer: UnsafePointer<Float>
-  /// How far numbers lie apart along the extent that is not contiguous.
-  let stride: Int
-  let isInnerContiguous: Bool
-
-  /// Where a row of the first factor, or a column of the second, begins.
-  func start(_ place: Int) -> UnsafePointer<Float> {
-    pointer + (isInnerContiguous ? place * stride : place)
-  }
-}
-
-/// c [rows, columns] = or += a · b.
-private func multiply(
-  _ a: Factor,
-  _ b: Factor,
+/// - Precondition: `hasBFloat16Products`.
+func bfloat16Product(
+  _ a: BLAS.Factor,
+  _ b: BLAS.Factor,
   rows: Int,
   columns: Int,
   inner: Int,
-  accumulate: Bool,
-  into c: UnsafeMutablePointer<Float>,
+  isAdded: Bool,
+  to target: UnsafeMutablePointer<Float>,
   on workers: Workers
 ) {
   guard let kernels = karat_bfloat16()?.pointee, rows > 0, inner > 0 else { return }
@@ -115,9 +27,9 @@ private func multiply(
     let packed = UnsafeMutableRawPointer(memory).assumingMemoryBound(to: UInt32.self)
     workers.forEachTile(panels) { panel in
       kernels.pack(
-        a.start(panel * height),
+        a.row(panel * height).pointer,
         a.stride,
-        a.isInnerContiguous,
+        !a.transposed,
         min(height, rows - panel * height),
         inner,
         height,
@@ -128,9 +40,9 @@ private func multiply(
       withScratch((run.count + width - 1) / width * width * pairs) { memory in
         let own = UnsafeMutableRawPointer(memory).assumingMemoryBound(to: UInt32.self)
         kernels.pack(
-          b.start(run.lowerBound),
+          b.column(run.lowerBound).pointer,
           b.stride,
-          b.isInnerContiguous,
+          b.transposed,
           run.count,
           inner,
           width,
@@ -142,9 +54,9 @@ private func multiply(
           own,
           run.count,
           inner,
-          c + run.lowerBound,
+          target + run.lowerBound,
           columns,
-          accumulate
+          isAdded
         )
       }
     }

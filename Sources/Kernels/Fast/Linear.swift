@@ -19,9 +19,28 @@ package func linear(
   out: UnsafeMutablePointer<Float>,
   stride: Int? = nil,
   isSteady: Bool = false,
+  in arithmetic: ProductArithmetic = .float32,
   on workers: Workers
 ) {
   let stride = stride ?? outFeatures
+  if arithmetic == .bfloat16 {
+    precondition(stride == outFeatures, "rows of products of BF16 numbers are contiguous")
+    bfloat16Product(
+      BLAS.Factor(pointer: x, stride: inFeatures),
+      BLAS.Factor(pointer: weight, stride: inFeatures, transposed: true),
+      rows: rows,
+      columns: outFeatures,
+      inner: inFeatures,
+      isAdded: false,
+      to: out,
+      on: workers
+    )
+    guard let bias else { return }
+    for row in 0..<rows {
+      kernels.add(out + row * outFeatures, bias, outFeatures, out + row * outFeatures)
+    }
+    return
+  }
   guard rows > fewRows || isSteady else {
     linearFewRows(
       x: x,

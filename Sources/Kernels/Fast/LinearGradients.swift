@@ -9,21 +9,19 @@ package func linearInputGradient(
   weight: UnsafePointer<Float>,
   outFeatures: Int,
   addTo dx: UnsafeMutablePointer<Float>,
+  in arithmetic: ProductArithmetic = .float32,
   on workers: Workers
 ) {
-  guard outFeatures > 0 else { return }
-  forEachBlock(rows: rows, columns: inFeatures, on: workers) { rows, columns in
-    BLAS.multiply(
-      BLAS.Factor(pointer: gradient + rows.lowerBound * outFeatures, stride: outFeatures),
-      BLAS.Factor(pointer: weight + columns.lowerBound, stride: inFeatures),
-      m: rows.count,
-      n: columns.count,
-      k: outFeatures,
-      beta: 1,
-      into: dx + rows.lowerBound * inFeatures + columns.lowerBound,
-      stride: inFeatures
-    )
-  }
+  addProduct(
+    BLAS.Factor(pointer: gradient, stride: outFeatures),
+    BLAS.Factor(pointer: weight, stride: inFeatures),
+    rows: rows,
+    columns: inFeatures,
+    inner: outFeatures,
+    to: dx,
+    in: arithmetic,
+    on: workers
+  )
 }
 
 /// Adds the gradient of a linear map by its weight: dw [outFeatures, inFeatures] += gradient [rows,
@@ -35,21 +33,19 @@ package func linearWeightGradient(
   inFeatures: Int,
   outFeatures: Int,
   addTo dw: UnsafeMutablePointer<Float>,
+  in arithmetic: ProductArithmetic = .float32,
   on workers: Workers
 ) {
-  guard rows > 0 else { return }
-  forEachBlock(rows: outFeatures, columns: inFeatures, on: workers) { outputs, columns in
-    BLAS.multiply(
-      BLAS.Factor(pointer: gradient + outputs.lowerBound, stride: outFeatures, transposed: true),
-      BLAS.Factor(pointer: x + columns.lowerBound, stride: inFeatures),
-      m: outputs.count,
-      n: columns.count,
-      k: rows,
-      beta: 1,
-      into: dw + outputs.lowerBound * inFeatures + columns.lowerBound,
-      stride: inFeatures
-    )
-  }
+  addProduct(
+    BLAS.Factor(pointer: gradient, stride: outFeatures, transposed: true),
+    BLAS.Factor(pointer: x, stride: inFeatures),
+    rows: outFeatures,
+    columns: inFeatures,
+    inner: rows,
+    to: dw,
+    in: arithmetic,
+    on: workers
+  )
 }
 
 /// Adds the sum of each column of a gradient [rows, features] to sums [features]: what a bias that
@@ -66,24 +62,5 @@ package func addColumnSums(
     for row in 0..<rows {
       kernels.add(target, gradient + row * features + run.lowerBound, run.count, target)
     }
-  }
-}
-
-/// Cuts the result of a product into blocks: rows into an even number of equal parts of at most 288,
-/// so that two threads end together, columns into equal parts of at most 1536, since BLAS packs a
-/// factor anew for each block.
-private func forEachBlock(
-  rows: Int,
-  columns: Int,
-  on workers: Workers,
-  _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void
-) {
-  let down = 2 * ((rows + 575) / 576)
-  let across = (columns + 1535) / 1536
-  workers.forEachTile(down * across) { tile in
-    let (row, column) = (tile % down, tile / down)
-    let rows = rows * row / down..<rows * (row + 1) / down
-    let columns = columns * column / across..<columns * (column + 1) / across
-    if !rows.isEmpty { body(rows, columns) }
   }
 }

@@ -1,62 +1,11 @@
-/// Multiplies matrices: out [rows, columns] = a [rows, inner] · b [inner, columns].
-package func matmul(
-  a: UnsafePointer<Float>,
-  rows: Int,
-  inner: Int,
-  b: UnsafePointer<Float>,
-  columns: Int,
-  out: UnsafeMutablePointer<Float>,
-  on workers: Workers
-) {
-  let width = columns
-  forEachBlock(rows: rows, columns: columns, on: workers) { rows, columns in
-    BLAS.multiply(
-      BLAS.Factor(pointer: a + rows.lowerBound * inner, stride: inner),
-      BLAS.Factor(pointer: b + columns.lowerBound, stride: width),
-      m: rows.count,
-      n: columns.count,
-      k: inner,
-      beta: 0,
-      into: out + rows.lowerBound * width + columns.lowerBound,
-      stride: width
-    )
-  }
-}
-
-/// Adds the Gram matrix of x [rows, features], xᵀ · x, to a symmetric matrix [features, features].
-///
-/// Blocks on and above the diagonal are computed and mirrored below it.
-package func gram(
-  x: UnsafePointer<Float>,
-  rows: Int,
-  features: Int,
-  accumulateInto sums: UnsafeMutablePointer<Float>,
-  on workers: Workers
-) {
-  let size = 192
-  let blocks = (features + size - 1) / size
-  workers.forEachTile(blocks * blocks) { tile in
-    let row = tile / blocks * size
-    let column = tile % blocks * size
-    guard row <= column else { return }
-    let height = min(size, features - row)
-    let width = min(size, features - column)
-    BLAS.multiply(
-      BLAS.Factor(pointer: x + row, stride: features, transposed: true),
-      BLAS.Factor(pointer: x + column, stride: features),
-      m: height,
-      n: width,
-      k: rows,
-      beta: 1,
-      into: sums + row * features + column,
-      stride: features
-    )
-    for i in row..<row + height {
-      for j in max(i, column)..<column + width {
-        sums[j * features + i] = sums[i * features + j]
-      }
-    }
-  }
+/// In which numbers the factors of a product are; sums are float32.
+package enum ProductArithmetic: Sendable, Hashable {
+  /// As they come.
+  case float32
+  /// Rounded to BF16, ties to even, by the processor's own instruction; subnormal factors count as 0.
+  ///
+  /// - Precondition: `hasBFloat16Products`.
+  case bfloat16
 }
 
 /// Adds a product of matrices: target [rows, columns] += a [rows, inner] · b [inner, columns].
@@ -67,8 +16,23 @@ func addProduct(
   columns: Int,
   inner: Int,
   to target: UnsafeMutablePointer<Float>,
+  in arithmetic: ProductArithmetic = .float32,
   on workers: Workers
 ) {
+  guard inner > 0 else { return }
+  if arithmetic == .bfloat16 {
+    bfloat16Product(
+      a,
+      b,
+      rows: rows,
+      columns: columns,
+      inner: inner,
+      isAdded: true,
+      to: target,
+      on: workers
+    )
+    return
+  }
   let width = columns
   forEachBlock(rows: rows, columns: columns, on: workers) { rows, columns in
     BLAS.multiply(
@@ -86,7 +50,7 @@ func addProduct(
 
 extension BLAS.Factor {
   /// The same from a row on, as the product takes it.
-  fileprivate func row(_ row: Int) -> BLAS.Factor {
+  func row(_ row: Int) -> BLAS.Factor {
     BLAS.Factor(
       pointer: pointer + (transposed ? row : row * stride),
       stride: stride,
@@ -95,7 +59,7 @@ extension BLAS.Factor {
   }
 
   /// The same from a column on, as the product takes it.
-  fileprivate func column(_ column: Int) -> BLAS.Factor {
+  func column(_ column: Int) -> BLAS.Factor {
     BLAS.Factor(
       pointer: pointer + (transposed ? column * stride : column),
       stride: stride,
@@ -104,21 +68,21 @@ extension BLAS.Factor {
   }
 }
 
-/// Cuts a matrix into blocks that are large enough for BLAS to reach its speed and small enough
-/// to keep all threads busy to the end.
+/// Cuts the result of a product into blocks: rows into an even number of equal parts of at most 288,
+/// so that two threads end together, columns into equal parts of at most 1536, since BLAS packs a
+/// factor anew for each block.
 private func forEachBlock(
   rows: Int,
   columns: Int,
   on workers: Workers,
   _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void
 ) {
-  let height = 256
-  let width = 384
-  let across = (columns + width - 1) / width
-  let down = (rows + height - 1) / height
-  workers.forEachTile(across * down) { tile in
-    let row = tile % down * height
-    let column = tile / down * width
-    body(row..<min(rows, row + height), column..<min(columns, column + width))
+  let down = 2 * ((rows + 575) / 576)
+  let across = (columns + 1535) / 1536
+  workers.forEachTile(down * across) { tile in
+    let (row, column) = (tile % down, tile / down)
+    let rows = rows * row / down..<rows * (row + 1) / down
+    let columns = columns * column / across..<columns * (column + 1) / across
+    if !rows.isEmpty { body(rows, columns) }
   }
 }
