@@ -103,6 +103,7 @@ extension Executor {
     guard prompts.allSatisfy({ !$0.isEmpty }) else {
       throw EngineError("the prompt has no tokens; it needs at least one to continue.")
     }
+    _ = try value(named: "logits")
     guard count > 0, var pending = prompts.isEmpty ? nil : prompts else { return }
     let cache = KeyValueCache(batch: prompts.count)
     var random = sampling.map { SeededGenerator(seed: $0.seed) }

@@ -46,6 +46,32 @@ import Testing
     #expect(try losses(written: 24) == beside)
   }
 
+  @Test func anEncoderWritesNothing() throws {
+    let teacher = try LoadedModel.open(fixture("bert-tiny"))
+    var pass = Distil()
+    pass.written = 4
+    #expect(
+      message { _ = try pipeline(pass, of: teacher, steps: 1, rate: 1e-3).run(teacher) }
+        == "distil: written is 4, and the teacher is an encoder, which writes no text. Leave it out."
+    )
+  }
+
+  /// Merging takes nothing where all experts stay.
+  @Test func mergingAsksHowManyStay() throws {
+    let teacher = try LoadedModel.open(fixture("qwen3-moe-tiny"))
+    var pass = Distil()
+    pass.merge = true
+    #expect(
+      message { _ = try pipeline(pass, of: teacher, steps: 1, rate: 1e-3).run(teacher) }
+        == "distil: merge is true, and all experts stay. Say how many: experts, dense, or student for a config."
+    )
+    // With a size the pass merges, trains, and gives an ordinary student.
+    pass.experts = 4
+    let outcome = try pipeline(pass, of: teacher, steps: 2, rate: 1e-3).run(teacher)
+    #expect(outcome.owner.config["num_local_experts"]?.int == 4)
+    #expect(outcome.students.first?.merged[0]?.flatMap(\.self).count ?? 0 > 4)
+  }
+
   /// The student writes part of what it learns from, and goes on the same after an interruption.
   @Test func aStudentWritesWhatItLearnsOn() throws {
     let teacher = try LoadedModel.open(fixture("alice"))

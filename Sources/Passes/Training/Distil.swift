@@ -210,6 +210,10 @@ public struct Distil: Pass {
     )
     try require(written >= 0, "written is \(written); a whole number from 0 is needed.")
     try require(
+      written == 0 || !model.graph.isEncoder,
+      "written is \(written), and the teacher is an encoder, which writes no text. Leave it out."
+    )
+    try require(
       (0...1).contains(onPolicy),
       "on-policy is \(onPolicy); a part from 0 to 1 is needed."
     )
