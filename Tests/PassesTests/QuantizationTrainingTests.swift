@@ -66,6 +66,32 @@ import Testing
     #expect(after < 0.8 * before, "\(before) to \(after)")
   }
 
+  /// What is trained again begins where the training before it ended.
+  @Test(arguments: [false, true])
+  func trainingGoesOnFromWhatWasTrained(_ blocks: Bool) throws {
+    let model = try quantize(try LoadedModel.open(fixture("alice")), QuantizeActivations())
+    func trained(_ model: Model, blocks: Bool, steps: Int, rate: Double) throws -> Model {
+      var pass = QuantizationAwareTraining()
+      (pass.blocks, pass.training.steps, pass.training.length) = (blocks, steps, 32)
+      (pass.training.learningRate, pass.rangeRate) = (rate, rate)
+      var context = context(of: try LoadedModel.open(fixture("alice")), tokens: 512)
+      context.seed = 1
+      return try pass.apply(to: model, in: context)
+    }
+    let first = try trained(model.model, blocks: blocks, steps: 4, rate: 1e-2)
+    let second = try trained(first, blocks: false, steps: 1, rate: 1e-12)
+    var changes = 0
+    for name in first.source.manifest.names {
+      let tensor = try first.source.tensor(name)
+      let next = try second.source.tensor(name)
+      // What no block reads was not trained before, and had the checkpoint's type.
+      let own = next.dtype == tensor.dtype ? tensor : tensor.asFloat32(on: .automatic)
+      #expect(next.isIdentical(to: own), "\(name)")
+      if try !model.model.source.tensor(name).isIdentical(to: tensor) { changes += 1 }
+    }
+    #expect(changes > 8)
+  }
+
   /// What the teacher writes is learned on too: one window and eleven others.
   @Test(arguments: [false, true])
   func aTeacherWritesForTheQuantizedModel(_ blocks: Bool) throws {

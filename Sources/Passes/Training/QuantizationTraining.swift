@@ -119,6 +119,8 @@ struct QuantizationTraining {
       try own.run(stage)
     }
     report(use)
+    // Where weights were before they were rounded is not where they are now.
+    student.unrounded = nil
     return student
   }
 

@@ -181,6 +181,8 @@ package final class TrainableQuantization {
   /// The integer model with what was learned in it.
   func model(from original: Model) -> Model {
     var model = original
+    // Where weights were before they were rounded is not where they are now.
+    model.unrounded = nil
     model.source = original.source.overlaid(with: learned(in: original.source.manifest))
     return model
   }
