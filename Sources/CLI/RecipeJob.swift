@@ -104,7 +104,8 @@ struct RecipeJob {
     guard let report else { return }
     let folder = URL(filePath: report).deletingLastPathComponent().path
     guard FileManager.default.isWritableFile(atPath: folder) else {
-      throw FileError(errno: ENOENT, folder, .open)
+      let isThere = FileManager.default.fileExists(atPath: folder)
+      throw FileError(errno: isThere ? EACCES : ENOENT, folder, .open)
     }
     if !isReplacing, FileManager.default.fileExists(atPath: report) {
       throw CheckpointError(.exists, file: report, "it is there already; --force replaces it.")
@@ -213,6 +214,16 @@ struct JobOptions: ParsableArguments {
   @OptionGroup var output: OutputOptions
   @OptionGroup var resources: RunOptions
   @OptionGroup var memory: MemoryOptions
+
+  /// Checks that an output of codes says what they mean.
+  func checkHoldsConfig(_ output: String) throws {
+    guard try form.form(of: output) != .safetensors else {
+      throw ValidationError(
+        "'\(output)' would hold the codes alone, and nothing would say what they mean. Name a folder "
+          + "or a .kcf file."
+      )
+    }
+  }
 
   /// The job of a command, with what these options say.
   func job(_ command: String, _ recipe: Recipe, model: String, output: String) throws -> RecipeJob {

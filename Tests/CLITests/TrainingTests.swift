@@ -122,6 +122,9 @@ extension Command {
         let again = try place.karat("run", "recipe.yaml", "--report", "page.html")
         #expect(again.status == 73)
         #expect(again.message.contains("page.html"))
+        let nowhere = try place.karat("run", "recipe.yaml", "--report", "nowhere/page.html")
+        #expect(nowhere.status == 66)
+        #expect(nowhere.message.contains("nowhere"))
       }
     }
 

@@ -224,6 +224,29 @@ extension Graph {
     )
   }
 
+  /// A fresh student is of any family and size, and reads the teacher's tokens.
+  @Test func freshStudentsTakeNothing() throws {
+    let teacher = try LoadedModel.open(fixture("llama-tiny"))
+    func fresh(_ name: String, _ change: (inout JSONObject) -> Void = { _ in }) throws -> Student {
+      var config = try LoadedModel.open(fixture(name)).config
+      change(&config)
+      return try teacher.student(like: config, file: "config.json", isFresh: true, seed: 3)
+    }
+    let student = try fresh("qwen3-moe-tiny")
+    #expect(student.model.architecture.names.contains("Qwen3MoeForCausalLM"))
+    #expect(student.report.new.count == student.model.model.graph.parameters.count)
+    #expect(student.report.studentParameters > student.report.teacherParameters)
+    #expect(try result(written(student)).allSatisfy(\.isFinite))
+    #expect(
+      message { _ = try fresh("bert-tiny") }
+        == "config.json: one of teacher and student is an encoder, the other a decoder. Give a config of the teacher's kind."
+    )
+    #expect(
+      message { _ = try fresh("qwen3-tiny") { $0["vocab_size"] = 319 } }
+        == "config.json: 'vocab_size' is to be 320 or more, as many tokens as the teacher reads."
+    )
+  }
+
   @Test func whatIsNoStudentIsNamed() throws {
     let teacher = try LoadedModel.open(fixture("llama-tiny"))
     func refusal(_ change: (inout JSONObject) -> Void) -> String? {

@@ -38,12 +38,7 @@ struct QuantizeCommand: ParsableCommand {
   @OptionGroup var options: JobOptions
 
   func validate() throws {
-    guard try options.form.form(of: output) != .safetensors else {
-      throw ValidationError(
-        "'\(output)' would hold the codes alone, and nothing would say what they mean. Name a folder "
-          + "or a .kcf file."
-      )
-    }
+    try options.checkHoldsConfig(output)
     try Recipe.checkChoice(preset: preset, recipe: recipe)
   }
 
