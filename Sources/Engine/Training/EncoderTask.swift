@@ -54,8 +54,9 @@ package final class EncoderTask: TrainingTask {
   package func accumulate(_ examples: [Int], factor: Float) throws -> [Double] {
     let batch = TokenBatch(examples.map { texts[$0] })
     try prepare(batch)
-    let vectors = graph.named["sentence_embedding"]
-    for case let loss as StateLoss in losses where loss.values[0] != vectors {
+    // Vectors, projected or not, have a row for each text; states have one for each token.
+    for case let loss as StateLoss in losses
+    where graph.type(of: loss.values[0]).extents.contains(.length) {
       loss.rows = .tokens(lengths: examples.map { texts[$0].count })
     }
     for case let loss as AttentionRelationLoss in losses { loss.mask = Array(batch.mask.joined()) }

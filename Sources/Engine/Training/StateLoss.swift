@@ -92,6 +92,7 @@ package final class StateLoss: Loss {
     _ run: LossEvaluation
   ) -> Double {
     guard !rows.isEmpty else { return 0 }
+    precondition(rows.upperBound <= x.rows, "the value has a row for each that is compared")
     let first = rows.lowerBound * x.features
     let gradient = run.gradient.map { $0.mutableFloats + first }
     let factor = Float(Double(run.factor) * weight * share)
