@@ -9,10 +9,39 @@ extension ChunkedWriter.Base {
   /// - Parameters:
   ///   - path: the checkpoint; the KCF names it by its place relative to its own.
   ///   - output: where the KCF goes.
-  /// - Throws: `CheckpointError` where it is no checkpoint or breaks a rule of its format.
+  /// - Throws: `CheckpointError` where it is no checkpoint or breaks a rule of its format, or where the
+  ///   output would replace it, or a base behind it.
   public init(at path: String, from output: String) throws(CheckpointError) {
     let folder = Folder.containing(output)
-    self.init(try Checkpoint.open(path: path), at: Self.relativePath(of: path, from: folder))
+    let source = try Checkpoint.open(path: path)
+    try Self.check(source, at: path, staysBeside: output)
+    self.init(source, at: Self.relativePath(of: path, from: folder))
+  }
+
+  /// Refuses an output that would take the place of what it is to be a difference from.
+  private static func check(
+    _ base: any TensorSource,
+    at path: String,
+    staysBeside output: String
+  ) throws(CheckpointError) {
+    var (source, path) = (base, path)
+    while true {
+      let isSame = try CheckpointError.onFiles { () throws(FileError) in
+        guard FileStatus.isThere(output), FileStatus.isThere(path) else { return false }
+        return try FileStatus(of: output).identity == FileStatus(of: path).identity
+      }
+      guard !isSame else {
+        throw CheckpointError(
+          .exists,
+          file: output,
+          "its differences would be from \(path), which it is itself, and which would be gone. Name "
+            + "another output."
+        )
+      }
+      guard let behind = (source as? ChunkedReader)?.base else { return }
+      path = Folder.join(Folder.containing(path), behind.path)
+      source = try Checkpoint.open(path: path)
+    }
   }
 
   /// The way from a folder to a file or another folder.
