@@ -36,11 +36,13 @@ struct RecipeJob {
     try writer.checkTarget(output, as: form)
     try checkReport()
     let loaded = try LoadedModel.open(model)
+    // A student's config may be of a family that can be written where its teacher's is not.
+    if !recipe.passes.contains(where: { $0 is Distil }) { try writer.checkForm(form, of: loaded) }
     let text = try calibration.map { try DataFile($0) }
     var pipeline = Pipeline(recipe, progress: terminal.progress)
     pipeline.threads = threads
     pipeline.memory = memory.budget(terminal)
-    if recipe.passes.contains(where: { $0 is QuantizationAwareTraining || $0 is Distil }) {
+    if recipe.passes.contains(where: { type(of: $0).trains }) {
       Allocator.keepBuffers()
     }
     pipeline.checksIgnored = isRecipeOwn
@@ -51,10 +53,10 @@ struct RecipeJob {
     pipeline.teacherFolder = states.path
     pipeline.archive = states
     pipeline.onTraining = { terminal.show($0, $1, of: $2) }
-    let trainings: Mutex<[(pass: String, use: TrainingUse)]> = Mutex([])
-    pipeline.onTrained = { pass, use in
-      trainings.withLock { $0.append((pass, use)) }
-      terminal.message("\(pass): \(use.line)")
+    let trainings: Mutex<[(place: String, use: TrainingUse)]> = Mutex([])
+    pipeline.onTrained = { place, use in
+      trainings.withLock { $0.append((place, use)) }
+      terminal.message("\(place.drop { $0 != "-" }.dropFirst()): \(use.line)")
     }
     if text == nil, recipe.needsCalibrationText {
       throw DatasetError(
@@ -102,12 +104,24 @@ struct RecipeJob {
   /// Checks that the page can be written, before hours of training.
   private func checkReport() throws {
     guard let report else { return }
+    func standard(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
+    let taken = [output, model, calibration, data, teacher].compactMap(\.self).map(standard)
+    var isFolder: ObjCBool = false
+    let isThere = FileManager.default.fileExists(atPath: report, isDirectory: &isFolder)
+    guard !report.isEmpty, !report.hasSuffix("/"), !isFolder.boolValue,
+      !taken.contains(standard(report))
+    else {
+      throw ValidationError(
+        "--report names the file of a page of its own, which '\(report)' is not. Name another, such as "
+          + "report.html."
+      )
+    }
     let folder = URL(filePath: report).deletingLastPathComponent().path
     guard FileManager.default.isWritableFile(atPath: folder) else {
-      let isThere = FileManager.default.fileExists(atPath: folder)
-      throw FileError(errno: isThere ? EACCES : ENOENT, folder, .open)
+      let code = FileManager.default.fileExists(atPath: folder) ? EACCES : ENOENT
+      throw FileError(errno: code, folder, .open)
     }
-    if !isReplacing, FileManager.default.fileExists(atPath: report) {
+    if !isReplacing, isThere {
       throw CheckpointError(.exists, file: report, "it is there already; --force replaces it.")
     }
   }
@@ -219,7 +233,7 @@ struct JobOptions: ParsableArguments {
   func checkHoldsConfig(_ output: String) throws {
     guard try form.form(of: output) != .safetensors else {
       throw ValidationError(
-        "'\(output)' would hold the codes alone, and nothing would say what they mean. Name a folder "
+        "'\(output)' would hold the tensors alone, and nothing would say what they mean. Name a folder "
           + "or a .kcf file."
       )
     }

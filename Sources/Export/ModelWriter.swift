@@ -50,6 +50,16 @@ public struct ModelWriter: Sendable {
     )
   }
 
+  /// Checks that a model of this config can be written in a form, before any work is done for it.
+  ///
+  /// - Throws: `ConfigError` where it cannot.
+  public func checkForm(_ form: ModelForm, of loaded: LoadedModel) throws {
+    guard case .gguf = form else { return }
+    _ = try GGUFModelDescription(
+      Config(loaded.config, file: loaded.path)
+    )
+  }
+
   /// Writes what passes made of a model.
   ///
   /// - Returns: what the reader of the result should know: what a form could not hold.

@@ -38,8 +38,9 @@ public struct Pipeline: Sendable {
   public var archive: (any TrainingArchive)?
   /// Is called after each step of training, with the pass's name and how many steps there are.
   public var onTraining: @Sendable (String, TrainingMetrics, Int) -> Void = { _, _, _ in }
-  /// Is called with what a pass's training took of the machine, when it is done.
-  public var onTrained: @Sendable (String, TrainingUse) -> Void = { _, _ in }
+  /// Is called with what a pass's training took of the machine, when it is done, and the pass's place and
+  /// name, such as `2-distil`.
+  public var onTrained: @Sendable (_ pass: String, TrainingUse) -> Void = { _, _ in }
   /// Where the work says how far it is.
   public var progress: ProgressReporter
 
@@ -92,6 +93,8 @@ public struct Pipeline: Sendable {
     _ model: LoadedModel,
     _ show: (_ pass: String, any VerificationReport) -> Void = { _, _ in }
   ) throws -> Outcome {
+    for pass in recipe.passes { try pass.checkNumbers() }
+    try model.model.graph.checkTokens(heldOut + (heldOutTexts?.texts ?? []))
     let ignored = try LayerFilter(recipe.ignored)
     if checksIgnored { try ignored.check(against: model.model.graph) }
     var context = PassContext(
@@ -108,23 +111,25 @@ public struct Pipeline: Sendable {
     context.reference = tutor.model
     context.seed = recipe.seed
     context.onTraining = onTraining
-    context.onTrained = onTrained
+    let origin = try origin(of: model)
     // Two models run side by side when one is verified.
     let half = memory?.divided(by: 2)
     var owner = model
     var students: [StudentReport] = []
     var reference = Executor(model.model, threads: threads, memory: half)
     var referenceBytes = model.byteCount
-    let verifier = Verifier(maximumDrop: maximumDrop, progress: progress)
     var current = model.model
     var found: [(pass: String, findings: any VerificationReport)] = []
     for (index, pass) in recipe.passes.enumerated() {
       let name = type(of: pass).name
-      context.archive = archive?.part("\(index + 1)-\(name)")
+      let place = "\(index + 1)-\(name)"
+      context.archive = archive?.part(place)
+      context.onTrained = { [onTrained] in onTrained(place, $1) }
+      context.origin = try origin.before(index, of: recipe)
       owner.model = current
       let maker = StudentMaker(of: owner)
       context.makeStudent = { try maker.make($0) }
-      context.storeTeacher = teacherStore(of: pass is Distil ? owner : tutor, for: name)
+      context.storeTeacher = teacherStore(of: pass is Distil ? owner : tutor, for: place)
       current = try pass.apply(to: current, in: context)
       if let student = maker.made {
         owner = student.model
@@ -132,6 +137,7 @@ public struct Pipeline: Sendable {
         (tutor, tutor.model) = (owner, current)
         context.reference = current
       }
+      if index == recipe.passes.count - 1 { try current.graph.checkActivations() }
       guard !heldOut.isEmpty || heldOutTexts != nil, type(of: pass).changesOutputs else { continue }
       let subjects = (
         Verifier.Subject(reference, byteCount: referenceBytes),
@@ -139,6 +145,11 @@ public struct Pipeline: Sendable {
           Executor(current, threads: threads, memory: half),
           byteCount: current.source.manifest.totalBytes
         )
+      )
+      // A student is smaller on purpose: what that cost is shown, and gates nothing.
+      let verifier = Verifier(
+        maximumDrop: maker.made == nil ? maximumDrop : .infinity,
+        progress: progress
       )
       let findings: any VerificationReport
       if let heldOutTexts {
@@ -171,6 +182,14 @@ public struct Pipeline: Sendable {
       owner: owner,
       students: students
     )
+  }
+
+  /// What tells the models of this run from others, where training keeps states.
+  private func origin(of model: LoadedModel) throws -> TrainingOrigin {
+    guard archive != nil, recipe.passes.contains(where: { type(of: $0).trains }) else {
+      return TrainingOrigin()
+    }
+    return try TrainingOrigin(model, teacher: teacher, threads: threads, progress: progress)
   }
 
   /// Stores what a teacher says, in a file for each pass.

@@ -23,10 +23,7 @@ final class StudentMaker: Sendable {
   func make(_ request: StudentRequest) throws -> MadeStudent {
     let made: Student
     if let path = request.config {
-      let bytes = try ReadableFile.contents(of: path)
-      guard let config = try JSONValue.parse(bytes).object else {
-        throw ConfigError(file: path, "the student's config is no JSON object.")
-      }
+      let config = try ModelFiles.object(try ReadableFile.contents(of: path), in: path)
       made = try teacher.student(
         like: config,
         file: path,

@@ -58,7 +58,11 @@ public struct Calibrate: Pass {
     let layers = context.layers(of: model.graph).filter {
       $0.takesCodes && (experts || !$0.isRouted)
     }
-    try require(!layers.isEmpty, "no linear layer is left to calibrate after 'ignore'.")
+    try requireLayer(
+      !layers.isEmpty,
+      in: model,
+      "no linear layer is left to calibrate after 'ignore'."
+    )
     let readers = Dictionary(grouping: layers, by: \.input)
 
     let executor = Executor(model, threads: context.threads, memory: context.memory)

@@ -17,6 +17,8 @@ public protocol Pass: Codable, Sendable, Hashable {
 
   /// Whether it runs the model over calibration text.
   static var needsCalibrationText: Bool { get }
+  /// Whether it trains, and keeps states.
+  static var trains: Bool { get }
   /// Whether the model computes something else after it, so that it is worth verifying.
   static var changesOutputs: Bool { get }
 
@@ -33,6 +35,8 @@ public protocol Pass: Codable, Sendable, Hashable {
 extension Pass {
   /// No calibration text is needed unless the pass says so.
   public static var needsCalibrationText: Bool { false }
+  /// Nothing is trained unless the pass says so.
+  public static var trains: Bool { false }
   /// The model computes something else unless the pass says that it does not.
   public static var changesOutputs: Bool { true }
 }
@@ -71,6 +75,9 @@ public struct PassContext: Sendable {
   /// window by its number; nil where nothing can be stored.
   public var storeTeacher:
     (@Sendable (_ windows: [[Int32]], _ count: Int) throws -> @Sendable (Int) throws -> TopTokens)?
+  /// What the pass begins with, beside its own options and the text: training goes on from a state only
+  /// where it is the same.
+  public var origin: [String: String] = [:]
   /// Decides what passes draw at random.
   public var seed: UInt64 = 0
   /// Where passes that train keep their states, or nil for nowhere.

@@ -24,9 +24,51 @@ extension Pass {
     return value
   }
 
+  /// Checks that all numbers are finite, which no limit of an option says by itself.
+  package func checkNumbers() throws(PassError) {
+    let encoder = JSONEncoder()
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: Self.infinite,
+      negativeInfinity: "-" + Self.infinite,
+      nan: Self.noNumber
+    )
+    guard let data = try? encoder.encode(self),
+      let options = (try? JSONValue.parse([UInt8](data)))?.object
+    else { return }
+    for (name, value) in options.members {
+      let text = value.string ?? ""
+      try require(
+        ![Self.infinite, "-" + Self.infinite, Self.noNumber].contains(text),
+        "\(name) is \(text); a finite number is needed."
+      )
+    }
+  }
+
+  private static var infinite: String { "infinity" }
+  private static var noNumber: String { "not a number" }
+
   /// Checks that options lie within their limits.
   func require(_ condition: Bool, _ message: @autoclosure () -> String) throws(PassError) {
     if !condition { throw PassError(Self.name, message()) }
+  }
+}
+
+extension Pass {
+  /// Checks that there is a layer to work on, and says where the model is quantized already.
+  func requireLayer(
+    _ isThere: Bool,
+    in model: Model,
+    _ message: String
+  ) throws(PassError) {
+    guard !isThere else { return }
+    let quantized = try? model.graph.withRoundedWeights().layers
+    let isQuantized = quantized?.isEmpty == false
+    throw PassError(
+      Self.name,
+      message
+        + (isQuantized
+          ? " The model is quantized already. Begin with the one that it was made of." : "")
+    )
   }
 }
 

@@ -67,7 +67,11 @@ public struct QuantizeActivations: Pass {
       "symmetric is false; tokens, whose scales are found while the model runs, are symmetric."
     )
     let layers = context.layers(of: model.graph).filter(\.takesCodes)
-    try require(!layers.isEmpty, "no linear layer is left to quantize after 'ignore'.")
+    try requireLayer(
+      !layers.isEmpty,
+      in: model,
+      "no linear layer is left to quantize after 'ignore'."
+    )
     var result = model
     try quantizeTokens(of: layers.filter { granularity(of: $0) == .token }, &result)
     try quantizeTensors(of: layers.filter { granularity(of: $0) == .tensor }, &result)
@@ -121,5 +125,22 @@ public struct QuantizeActivations: Pass {
     }
     model.graph = try model.graph.withQuantizedActivations(leaders: leaders, scheme)
     model.source = model.source.overlaid(with: changes)
+  }
+}
+
+extension Graph {
+  /// Checks that no layer reads codes and multiplies them with weights in floating point, which a
+  /// checkpoint cannot say.
+  package func checkActivations() throws(PassError) {
+    for node in nodes {
+      guard case .linear = node.op, case .dequantize = self.node(of: node.inputs[0]).op else {
+        continue
+      }
+      throw PassError(
+        QuantizeActivations.name,
+        "\(node.path.quoted) reads codes, and its weights are in floating point, which no checkpoint "
+          + "says. Quantize its weights too, by quantize-weights, or leave it out: ignore."
+      )
+    }
   }
 }

@@ -77,7 +77,11 @@ public struct QuantizeWeights: Pass {
         Tensor(try scales.values(), shape: [shape[0], 1])
       }
     }
-    try require(!chosen.isEmpty, "no linear layer is left to quantize after 'ignore'.")
+    try requireLayer(
+      !chosen.isEmpty,
+      in: model,
+      "no linear layer is left to quantize after 'ignore'."
+    )
     var result = model
     result.graph = try model.graph.withQuantizedWeights(of: chosen, scheme)
     result.source = model.source.overlaid(with: changes)

@@ -60,9 +60,9 @@ private struct RecipeReader {
       }
       recipe.seed = number
     }
-    recipe.files.model = keys["model"]?.string
-    recipe.files.output = keys["output"]?.string
-    recipe.files.calibration = keys["calibration"]?.string
+    recipe.files.model = try path(keys["model"], "model")
+    recipe.files.output = try path(keys["output"], "output")
+    recipe.files.calibration = try path(keys["calibration"], "calibration")
     recipe.verification = try keys["verify"].map { node throws(RecipeError) in
       try verification(node)
     }
@@ -117,7 +117,7 @@ private struct RecipeReader {
       }
       verification.maximumDrop = fraction
     }
-    verification.data = keys["data"]?.string
+    verification.data = try path(keys["data"], "data")
     verification.window = try keys["window"].map { node throws(RecipeError) in
       try count(node, "window", atLeast: 2)
     }
@@ -125,6 +125,14 @@ private struct RecipeReader {
       try count(node, "windows", atLeast: 1)
     }
     return verification
+  }
+
+  private func path(_ node: Node?, _ key: String) throws(RecipeError) -> String? {
+    guard let node else { return nil }
+    guard let path = node.scalar?.string, !path.isEmpty else {
+      throw fault("'\(key)' is \(text(node)); the path of one file or folder is needed.")
+    }
+    return path
   }
 
   private func count(_ node: Node, _ key: String, atLeast least: Int) throws(RecipeError) -> Int {

@@ -86,7 +86,11 @@ public struct SmoothQuant: Pass {
     let windows = try context.windows(count: windows, length: length)
     let layers = context.layers(of: model.graph).filter { $0.takesCodes && !$0.isRouted }
     let groups = model.graph.smoothingGroups(among: layers)
-    try require(!groups.isEmpty, "no linear layer reads a value that can be rescaled.")
+    try requireLayer(
+      !groups.isEmpty,
+      in: model,
+      "no linear layer reads a value that can be rescaled."
+    )
 
     let executor = Executor(model, threads: context.threads, memory: context.memory)
     var run = try StagedRun(executor, windows: windows)

@@ -249,7 +249,7 @@ extension Command {
           ),
           (
             ["logits", alice, "--ids", "1", "--output", "o", "--threads", "0"],
-            "--threads takes a number from 1."
+            "--threads takes a number from 1 to 1024."
           ),
           (
             ["quantize", alice, "o", "--preset", "int9"],

@@ -46,6 +46,81 @@ import Testing
     #expect(try losses(written: 24) == beside)
   }
 
+  /// Vectors of a narrower encoder are compared through a matrix, one for each text.
+  @Test func aNarrowerEncoderComesCloser() throws {
+    let teacher = try LoadedModel.open(fixture("bert-tiny"))
+    var pass = Distil()
+    (pass.hidden, pass.heads, pass.states) = (32, 2, 0.5)
+    let archive = MemoryArchive()
+    var pipeline = self.pipeline(pass, of: teacher, steps: 30, rate: 2e-3)
+    pipeline.archive = archive
+    var numbers = Numbers(seed: 2)
+    pipeline.calibrationSequences = (0..<12).map { _ in
+      (0..<(4 + Int(numbers.next() % 9))).map { _ in Int32(numbers.next() % 300) }
+    }
+    let outcome = try pipeline.run(teacher)
+    #expect(outcome.owner.config["hidden_size"]?.int == 32)
+    let losses = archive["1-distil"].metrics.map(\.losses)
+    #expect(losses[0].contains { $0.name == "vectors" })
+    for index in losses[0].indices {
+      #expect(losses[29][index].mean < losses[0][index].mean, "\(losses[0][index].name)")
+    }
+  }
+
+  /// A state is gone on from with the model, the teacher and the passes that it was saved with alone.
+  @Test func aStateOfAnotherModelIsRefused() throws {
+    let teacher = try LoadedModel.open(fixture("llama-tiny"))
+    var edited = try EditedModel("llama-tiny")
+    edited.scale("model.norm.weight", column: 3, by: 1.5)
+    var other = teacher
+    other.model.source = edited.source
+    var pass = Distil()
+    (pass.layers, pass.training.saveEvery) = (2, 2)
+    let archive = MemoryArchive()
+    func refusal(_ model: LoadedModel, _ passes: [any Pass], teacher: LoadedModel? = nil) -> String?
+    {
+      var pipeline = self.pipeline(pass, of: model, steps: 2, rate: 1e-3)
+      pipeline.recipe.passes = passes
+      pipeline.archive = archive
+      pipeline.teacher = teacher
+      return message { _ = try pipeline.run(model) }
+    }
+    let first = pipeline(pass, of: teacher, steps: 2, rate: 1e-3).recipe.passes
+    #expect(refusal(teacher, first) == nil)
+    #expect(refusal(teacher, first) == nil)
+    #expect(refusal(other, first)?.contains("its model is '") == true)
+    #expect(refusal(teacher, first, teacher: other)?.contains("its teacher is 'not there'") == true)
+    // The second pass behind another first one.
+    #expect(refusal(teacher, first + first) == nil)
+    var longer = pass
+    longer.layers = 3
+    (longer.training.steps, longer.training.batch, longer.training.length) = (1, 8, 32)
+    archive.forget("1-distil")
+    #expect(refusal(teacher, [longer] + first)?.contains("its passes before it is '") == true)
+  }
+
+  /// A student ends a recipe by what it is, not by what it lost; each pass stores its own teacher.
+  @Test func studentsOfStudents() throws {
+    let teacher = try LoadedModel.open(fixture("alice"))
+    var passes: [any Pass] = []
+    for layers in [3, 2] {
+      var pass = Distil()
+      (pass.layers, pass.top) = (layers, 8)
+      passes += pipeline(pass, of: teacher, steps: 2, rate: 1e-3).recipe.passes
+    }
+    var pipeline = self.pipeline(Distil(), of: teacher, steps: 2, rate: 1e-3)
+    pipeline.recipe.passes = passes
+    pipeline.heldOut = tokens(of: teacher, count: 512).chunks(of: 32)
+    pipeline.maximumDrop = 0
+    try inTemporaryFolder { folder in
+      pipeline.teacherFolder = folder
+      let outcome = try pipeline.run(teacher)
+      #expect(outcome.isComplete && outcome.findings.count == 2)
+      #expect(outcome.last?.verdict == .pass)
+      #expect(outcome.owner.config["num_hidden_layers"]?.int == 2)
+    }
+  }
+
   @Test func anEncoderWritesNothing() throws {
     let teacher = try LoadedModel.open(fixture("bert-tiny"))
     var pass = Distil()

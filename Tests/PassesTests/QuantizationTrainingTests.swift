@@ -98,7 +98,7 @@ import Testing
     let model = try quantize(try LoadedModel.open(fixture("llama-tiny")), QuantizeActivations())
     func metrics(written: Int) throws -> [TrainingMetrics] {
       let archive = MemoryArchive()
-      var context = context(of: model, tokens: 48)
+      var context = context(of: try LoadedModel.open(fixture("llama-tiny")), tokens: 48)
       context.archive = archive
       var pass = QuantizationAwareTraining()
       (pass.blocks, pass.written) = (blocks, written)
@@ -127,7 +127,7 @@ import Testing
   func blocksGoOnAfterAnInterruption(_ block: Int) throws {
     let model = try quantize(try LoadedModel.open(fixture("llama-tiny")), QuantizeActivations())
     func train(_ archive: MemoryArchive, cutAfter cut: Int = .max) throws -> Model {
-      var context = context(of: model, tokens: 512)
+      var context = context(of: try LoadedModel.open(fixture("llama-tiny")), tokens: 512)
       context.archive = archive
       var pass = QuantizationAwareTraining()
       (pass.blocks, pass.channelRate) = (true, 0.02)

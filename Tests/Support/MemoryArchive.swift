@@ -23,6 +23,9 @@ package final class MemoryArchive: TrainingArchive {
     }
   }
 
+  /// Lets a part go.
+  package func forget(_ name: String) { parts.withLock { $0[name] = nil } }
+
   package var states: [Int: MemorySource] { content.withLock(\.states) }
   package var metrics: [TrainingMetrics] { content.withLock(\.metrics) }
 

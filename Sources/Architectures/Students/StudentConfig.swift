@@ -137,10 +137,10 @@ struct StudentConfig {
   }
 
   private mutating func setFeedForward(_ size: Int) throws(StudentError) {
-    guard teacher.architecture.modelType != "mixtral" else {
+    guard teacher.blocks.contains(where: { $0.route == nil }) else {
       throw fault(
         "a student with dense layers of \(size) neurons was asked for; the teacher has experts in "
-          + "all of them. Say how many neurons an expert keeps."
+          + "all of them. Say how many neurons an expert keeps: expert-feed-forward."
       )
     }
     try check(size, "neurons", of: teacher.feedForward)

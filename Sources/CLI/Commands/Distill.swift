@@ -30,6 +30,9 @@ struct DistillCommand: ParsableCommand {
   @Option(help: "Neurons of its feed-forward layers.")
   var feedForward: Int?
 
+  @Option(help: "Neurons of one of its experts.")
+  var expertFeedForward: Int?
+
   @Option(help: "Its query heads.")
   var heads: Int?
 
@@ -85,7 +88,10 @@ struct DistillCommand: ParsableCommand {
   @OptionGroup var options: JobOptions
 
   func validate() throws {
-    let sizes = [layers, feedForward, heads, hidden, experts, dense].compactMap(\.self)
+    try options.checkHoldsConfig(output)
+    let sizes = [layers, feedForward, expertFeedForward, heads, hidden, experts, dense].compactMap(
+      \.self
+    )
     if student != nil, !sizes.isEmpty || keepLayers != nil {
       throw ValidationError("--student and sizes both say what the student is; give one of them.")
     }
@@ -94,8 +100,8 @@ struct DistillCommand: ParsableCommand {
     }
     if student == nil, sizes.isEmpty, keepLayers == nil {
       throw ValidationError(
-        "nothing says how the student is smaller: --layers, --keep-layers, --feed-forward, --heads,"
-          + " --hidden, --experts, --dense or --student."
+        "nothing says how the student is smaller: --layers, --keep-layers, --feed-forward,"
+          + " --expert-feed-forward, --heads, --hidden, --experts, --dense or --student."
       )
     }
     if let size = sizes.first(where: { $0 < 1 }) {
@@ -107,7 +113,7 @@ struct DistillCommand: ParsableCommand {
     var pass = Distil()
     (pass.layers, pass.keepLayers, pass.student) = (layers, keepLayers, student)
     (pass.feedForward, pass.heads, pass.hidden) = (feedForward, heads, hidden)
-    (pass.experts, pass.dense) = (experts, dense)
+    (pass.experts, pass.dense, pass.expertFeedForward) = (experts, dense, expertFeedForward)
     pass.fresh = fresh
     if byImportance { pass.choose = .importance }
     pass.states = states ?? pass.states

@@ -36,8 +36,8 @@ struct QATCommand: ParsableCommand {
   @Option(help: "The most that the perplexity may rise, such as 0.8%; asks for verifying.")
   var maxDrop: Percentage?
 
-  @Option(help: "Decides the order of the windows.")
-  var seed: UInt64 = 0
+  @Option(help: "Decides the order of the windows; 0 unless told.")
+  var seed: UInt64?
 
   @Flag(
     help: "Train block after block to give the states of the teacher's, one in memory at a time."
@@ -64,6 +64,15 @@ struct QATCommand: ParsableCommand {
   func validate() throws {
     try options.checkHoldsConfig(output)
     try Recipe.checkChoice(preset: preset, recipe: recipe)
+    let rates = [rangeRate, codeRate, channelRate]
+    if recipe != nil,
+      blocks || seed != nil || written != nil || rates.contains(where: { $0 != nil })
+        || !training.isEmpty
+    {
+      throw ValidationError(
+        "--recipe says how the model is trained, and options of training stand beside it; give one of them."
+      )
+    }
   }
 
   func run() throws {
@@ -78,7 +87,16 @@ struct QATCommand: ParsableCommand {
   }
 
   private func chosenRecipe() throws -> Recipe {
-    if let recipe { return try Recipe(yaml: try TextFile(recipe).text, file: recipe) }
+    if let recipe {
+      let read = try Recipe(yaml: try TextFile(recipe).text, file: recipe)
+      guard read.passes.contains(where: { $0 is QuantizationAwareTraining }) else {
+        throw RecipeError(
+          file: recipe,
+          "no pass trains. Add '\(QuantizationAwareTraining.name)', or quantize without: karat quantize."
+        )
+      }
+      return read
+    }
     var pass: QuantizationAwareTraining = blocks ? .blockByBlock : .init()
     training.apply(to: &pass.training)
     pass.rangeRate = rangeRate ?? pass.rangeRate
@@ -87,12 +105,18 @@ struct QATCommand: ParsableCommand {
     pass.written = written ?? pass.written
     var chosen = Recipe(passes: [])
     if try LoadedModel.open(model).isQuantized {
-      if teacher == nil { (pass.teacher, pass.text) = (0, 1) }
+      if let preset {
+        throw ValidationError(
+          "'\(model)' is quantized already, so --preset \(preset) has nothing to do. Leave it out, or name "
+            + "the model in floating point."
+        )
+      }
+      if teacher == nil, !blocks { (pass.teacher, pass.text) = (0, 1) }
     } else {
       chosen = Recipe.presets.first { $0.name == preset ?? "int8" }?.recipe ?? chosen
     }
     chosen.passes.append(pass)
-    chosen.seed = seed
+    chosen.seed = seed ?? 0
     return chosen
   }
 }
@@ -124,6 +148,12 @@ struct TrainingFlags: ParsableArguments {
     var options = TrainingOptions()
     apply(to: &options)
     if let fault = options.fault { throw ValidationError("--" + fault) }
+  }
+
+  /// Whether nothing is said.
+  var isEmpty: Bool {
+    [steps, batch, length].allSatisfy { $0 == nil } && learningRate == nil && arithmetic == nil
+      && !recompute
   }
 
   func apply(to options: inout TrainingOptions) {

@@ -106,12 +106,20 @@ struct RunCommand: ParsableCommand {
         "'model' and 'output' say what is read and where the result goes; both are needed."
       )
     }
+    let form = try FormOptions.form(of: output)
+    guard form != .safetensors else {
+      throw RecipeError(
+        file: recipe,
+        "'output' is '\(output)', which would hold the tensors alone, and nothing would say what they "
+          + "mean. Name a folder or a .kcf file."
+      )
+    }
     var job = RecipeJob(
       model: model,
       output: output,
       recipe: parsed,
       command: "run",
-      form: try FormOptions.form(of: output),
+      form: form,
       writer: options.writer
     )
     job.calibration = parsed.files.calibration

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Karat
 
 struct VerifyCommand: ParsableCommand {
@@ -39,6 +40,9 @@ struct VerifyCommand: ParsableCommand {
 
   func run() throws {
     let terminal = Terminal.standard
+    if let json, json != "-", !force, FileManager.default.fileExists(atPath: json) {
+      throw CheckpointError(.exists, file: json, "it is there already; --force replaces it.")
+    }
     let models = (try LoadedModel.open(reference), try LoadedModel.open(candidate))
     guard models.0.isEncoder == models.1.isEncoder else {
       throw DatasetError(

@@ -4,14 +4,14 @@ extension Graph {
   /// Checks that every table has the rows that tokens and their places name.
   ///
   /// - Throws: `EngineError` naming the first that a table lacks.
-  func checkTokens(_ sequences: [[Int32]]) throws(EngineError) {
+  package func checkTokens(_ sequences: [[Int32]]) throws(EngineError) {
     let longest = sequences.reduce(0) { max($0, $1.count) }
     for node in nodes {
       guard case .embedding = node.op, case .fixed(let rows) = type(of: node.inputs[1]).extents[0]
       else { continue }
       if case .positions = self.node(of: node.inputs[0]).op, longest > rows {
         throw EngineError(
-          "a text has \(longest) tokens; the model has positions for \(rows). Learn from shorter texts."
+          "a text has \(longest) tokens; the model has positions for \(rows). Give shorter texts."
         )
       }
       guard node.inputs[0] == named["input_ids"] else { continue }

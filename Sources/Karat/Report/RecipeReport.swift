@@ -7,7 +7,7 @@ import KaratPasses
 public struct RecipeReport {
   private let recipe: Recipe
   private let model: String
-  private let trainings: [(pass: String, use: TrainingUse)]
+  private let trainings: [(place: String, use: TrainingUse)]
   private let curves: [(part: String, steps: [JSONObject])]
   private let outcome: Pipeline.Outcome
 
@@ -17,13 +17,13 @@ public struct RecipeReport {
   ///   - recipe: what was followed.
   ///   - model: what it began with.
   ///   - outcome: what came out of it.
-  ///   - trainings: what passes that train took of the machine.
+  ///   - trainings: what passes that train took of the machine, by place and name, such as `2-distil`.
   ///   - curves: the metrics of their steps, part by part, as `TrainingFolder.metrics()` gives them.
   public init(
     _ recipe: Recipe,
     model: String,
     outcome: Pipeline.Outcome,
-    trainings: [(pass: String, use: TrainingUse)],
+    trainings: [(place: String, use: TrainingUse)],
     curves: [(part: String, steps: [JSONObject])]
   ) {
     self.recipe = recipe
@@ -49,7 +49,7 @@ public struct RecipeReport {
       parts.append(section("Student", pre(student.lines.joined(separator: "\n"))))
     }
     for (pass, steps) in trainedPasses {
-      let use = trainings.filter { pass.hasSuffix($0.pass) }.map { $0.use.line }.joined()
+      let use = trainings.filter { $0.place == pass }.map { $0.use.line }.joined()
       parts.append(
         section(
           "Training: \(pass)",

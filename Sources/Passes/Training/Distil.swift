@@ -19,6 +19,8 @@ public struct Distil: Pass {
     CodingKeys.allCases.map(\.stringValue) + TrainingOptions.CodingKeys.allCases.map(\.stringValue)
   /// It learns from text.
   public static let needsCalibrationText = true
+  /// It keeps states.
+  public static let trains = true
 
   /// By what parts of the teacher are chosen.
   public enum Choice: String, Sendable, Hashable, Codable, CaseIterable {
@@ -48,6 +50,8 @@ public struct Distil: Pass {
   public var choose = Choice.uniform
   /// Neurons of its feed-forward layers, query heads, channels, and experts, or nil for the teacher's.
   public var feedForward: Int?, heads: Int?, hidden: Int?, experts: Int?
+  /// Neurons of one expert, or nil for the teacher's.
+  public var expertFeedForward: Int?
   /// Neurons of the one layer that takes the place of all experts, or nil where experts stay.
   public var dense: Int?
   /// Whether experts that do not stay are merged into those whose routing is most like theirs (M-SMoE: Li
@@ -101,6 +105,7 @@ public struct Distil: Pass {
     case keepLayers = "keep-layers"
     case choose
     case feedForward = "feed-forward"
+    case expertFeedForward = "expert-feed-forward"
     case heads, hidden, experts, dense, merge, student, fresh, teacher, text, temperature,
       divergence,
       written
@@ -125,6 +130,7 @@ public struct Distil: Pass {
     keepLayers = try options.decodeIfPresent([Int].self, forKey: .keepLayers)
     choose = try options.option(.choose, default: choose)
     feedForward = try options.decodeIfPresent(Int.self, forKey: .feedForward)
+    expertFeedForward = try options.decodeIfPresent(Int.self, forKey: .expertFeedForward)
     heads = try options.decodeIfPresent(Int.self, forKey: .heads)
     hidden = try options.decodeIfPresent(Int.self, forKey: .hidden)
     experts = try options.decodeIfPresent(Int.self, forKey: .experts)
@@ -155,6 +161,7 @@ public struct Distil: Pass {
     try options.encodeIfPresent(keepLayers, forKey: .keepLayers)
     try options.encode(choose, forKey: .choose)
     try options.encodeIfPresent(feedForward, forKey: .feedForward)
+    try options.encodeIfPresent(expertFeedForward, forKey: .expertFeedForward)
     try options.encodeIfPresent(heads, forKey: .heads)
     try options.encodeIfPresent(hidden, forKey: .hidden)
     try options.encodeIfPresent(experts, forKey: .experts)
@@ -190,6 +197,7 @@ public struct Distil: Pass {
     var shape = StudentShape(
       layers: kept,
       feedForward: feedForward,
+      expertFeedForward: expertFeedForward,
       heads: heads,
       hidden: hidden,
       experts: experts,
@@ -223,7 +231,28 @@ public struct Distil: Pass {
         + " Leave out top and text, whose teacher and labels are the text's."
     )
     try require(top >= 0, "top is \(top); a whole number from 0 is needed.")
-    try require(temperature > 0, "temperature is \(temperature); a positive number is needed.")
+    try require(
+      (1e-3...1e3).contains(temperature),
+      "temperature is \(temperature); a number from 0.001 to 1000 is needed."
+    )
+    try require(
+      !model.graph.isEncoder || text == 0 && top == 0 && temperature == 1,
+      "text, top and temperature are about the next token, and the teacher is an encoder, which predicts "
+        + "none. Leave them out."
+    )
+    try require(
+      balance >= 0 && biasRate >= 0,
+      "balance is \(balance) and bias-rate \(biasRate); numbers from 0 are needed."
+    )
+    let sizes = [layers, feedForward, expertFeedForward, heads, hidden, experts, dense]
+    try require(
+      student == nil || sizes.allSatisfy { $0 == nil } && keepLayers == nil,
+      "student names a config, and sizes stand beside it; give one of them."
+    )
+    try require(
+      experts == nil || dense == nil,
+      "experts and dense both say what becomes of experts; give one of them."
+    )
     try require(
       layers == nil || keepLayers == nil,
       "layers and keep-layers both say what stays; give one of them."

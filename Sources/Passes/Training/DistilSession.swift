@@ -37,15 +37,18 @@ struct DistilSession {
       written: pass.written,
       by: teacher
     )
-    let teaching = try context.teaching(
-      teacher,
-      of: student.graph,
-      Distil.name,
-      windows: windows,
-      top: pass.top,
-      showing: pairs.map(\.teacher)
-    )
-    let (graph, source, losses) = try judged(pairs, teaching.states, isPerSequence: false)
+    // A student of the text alone needs no teacher that runs beside it.
+    let teaching =
+      pass.teacher > 0 || !pairs.isEmpty
+      ? try context.teaching(
+        teacher,
+        of: student.graph,
+        Distil.name,
+        windows: windows,
+        top: pass.top,
+        showing: pairs.map(\.teacher)
+      ) : nil
+    let (graph, source, losses) = try judged(pairs, teaching?.states, isPerSequence: false)
     let parameters = try ParameterSet(graph, source, on: workers, isTrained: learns)
     let task = try DecoderTask(
       graph,
@@ -58,7 +61,7 @@ struct DistilSession {
         divergence: pass.divergence.divergence,
         temperature: pass.temperature
       ),
-      teacher: teaching.target,
+      teacher: teaching?.target,
       others: losses + routerLosses(graph),
       on: workers
     )

@@ -22,6 +22,8 @@ public struct QuantizationAwareTraining: Pass {
     CodingKeys.allCases.map(\.stringValue) + TrainingOptions.CodingKeys.allCases.map(\.stringValue)
   /// It learns from text.
   public static let needsCalibrationText = true
+  /// It keeps states.
+  public static let trains = true
 
   /// How the ranges of activations and the scales of weights come about.
   public enum Ranges: String, Sendable, Hashable, Codable, CaseIterable {

@@ -170,6 +170,11 @@ struct QuantizationTraining {
         "there is no teacher. Name one, or learn from the text alone: teacher: 0, text: 1."
       )
     }
+    try pass.require(
+      reference.graph != model.graph,
+      "the model is quantized already, and would be its own teacher. Name the model that it was made of: "
+        + "karat qat --teacher MODEL. Or, not block by block, learn from the text: teacher: 0, text: 1."
+    )
     return reference
   }
 

@@ -24,7 +24,7 @@ extension Trainer {
         "pass": name,
         "recipe": String(decoding: recipe.serialized(indent: nil), as: UTF8.self),
         "data": context.dataIdentity,
-      ],
+      ].merging(context.origin) { $1 },
       archive: archive,
       memory: context.memory,
       on: workers
