@@ -128,7 +128,15 @@ public struct Pipeline: Sendable {
       context.origin = try origin.before(index, of: recipe)
       owner.model = current
       let maker = StudentMaker(of: owner)
-      context.makeStudent = { try maker.make($0) }
+      context.makeStudent = { [heldOutTexts, owner] request in
+        let made = try maker.make(request)
+        if let lengths = owner.model.vectorLength.flatMap({ whole in
+          made.model.vectorLength.map { (whole, $0) }
+        }) {
+          try heldOutTexts?.check(lengths: lengths)
+        }
+        return made
+      }
       context.storeTeacher = teacherStore(of: pass is Distil ? owner : tutor, for: place)
       current = try pass.apply(to: current, in: context)
       if let student = maker.made {
@@ -209,5 +217,12 @@ public struct Pipeline: Sendable {
       )
       return { try store.window($0).top }
     }
+  }
+}
+
+extension Model {
+  /// How long the vectors of an encoder are.
+  fileprivate var vectorLength: Int? {
+    graph.named["sentence_embedding"].flatMap { graph.type(of: $0).features }
   }
 }

@@ -24,8 +24,8 @@ public struct EmbeddingFindings: VerificationReport {
   public let texts: Int
   /// How many tokens they have, special ones included.
   public let tokens: Int
-  /// The cosine of the two models' vectors of a text, over all texts.
-  public let cosine: Distribution
+  /// The cosine of the two models' vectors of a text, over all texts; nil where one's are longer.
+  public let cosine: Distribution?
   /// One minus the mean cosine, between which bounds with 95% confidence.
   public let distanceBounds: ClosedRange<Double>?
   /// How pairs are ranked, where the data are pairs.
@@ -53,10 +53,12 @@ public struct EmbeddingFindings: VerificationReport {
         "drop": ranking.drop.map { .init($0) } ?? .null, "drop_ci95": bounds(ranking.dropBounds),
       ])
     }
-    object["cosine"] = .object([
-      "mean": .init(cosine.mean), "p1": .init(cosine.quantile(0.01)),
-      "min": .init(cosine.quantile(0)), "distance_ci95": bounds(distanceBounds),
-    ])
+    if let cosine {
+      object["cosine"] = .object([
+        "mean": .init(cosine.mean), "p1": .init(cosine.quantile(0.01)),
+        "min": .init(cosine.quantile(0)), "distance_ci95": bounds(distanceBounds),
+      ])
+    }
     object["bytes"] = .object([
       "reference": .number(JSONNumber(referenceBytes)),
       "candidate": .number(JSONNumber(candidateBytes)),
@@ -87,12 +89,14 @@ public struct EmbeddingFindings: VerificationReport {
     if let ranking {
       table.row("its drop", "\(number(ranking.drop))  (95%: \(interval(ranking.dropBounds)))")
     }
-    table.row(
-      "cosine of vectors",
-      "mean \(number(cosine.mean, 5))  p1 \(number(cosine.quantile(0.01), 5))  "
-        + "min \(number(cosine.quantile(0), 5))"
-    )
-    if ranking == nil {
+    if let cosine {
+      table.row(
+        "cosine of vectors",
+        "mean \(number(cosine.mean, 5))  p1 \(number(cosine.quantile(0.01), 5))  "
+          + "min \(number(cosine.quantile(0), 5))"
+      )
+    }
+    if ranking == nil, let cosine {
       table.row(
         "one minus the mean",
         "\(number(1 - cosine.mean, 5))  (95%: \(interval(distanceBounds)))"

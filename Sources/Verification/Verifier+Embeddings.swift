@@ -20,6 +20,16 @@ public struct EmbeddingTexts: Sendable {
     texts = pairs.flatMap { [$0.first, $0.second] }
     self.pairs = pairs.enumerated().map { ($1.score, 2 * $0, 2 * $0 + 1) }
   }
+
+  /// Checks that vectors of two lengths can be told apart by the texts: pairs are ranked by each model for
+  /// itself, and texts that stand alone have the cosine of their two vectors.
+  package func check(lengths: (reference: Int, candidate: Int)) throws(VerificationError) {
+    guard pairs.isEmpty, lengths.reference != lengths.candidate else { return }
+    throw VerificationError(
+      "the reference gives vectors of \(lengths.reference) numbers and the candidate of "
+        + "\(lengths.candidate), whose cosine is not there. Give pairs of texts with scores, in a .tsv file."
+    )
+  }
 }
 
 extension Verifier {
@@ -34,11 +44,11 @@ extension Verifier {
   ///
   /// - Parameters:
   ///   - reference: the model that everything is measured against.
-  ///   - candidate: the model that is judged; its vectors must be as long.
+  ///   - candidate: the model that is judged; without pairs its vectors must be as long.
   ///   - data: at least one text.
   /// - Returns: what was measured, and the verdict: on the fall of Spearman's correlation where there
   ///   are pairs, else on one minus the mean cosine.
-  /// - Throws: `VerificationError` where the vectors differ in length or are not finite, and what
+  /// - Throws: `VerificationError` where the vectors are not finite, or differ in length without pairs, and what
   ///   running the models throws.
   public func compareEmbeddings(
     _ reference: Subject,
@@ -51,14 +61,10 @@ extension Verifier {
     let total = 2 * data.texts.count
     let left = try vectors(of: reference, "reference", data.texts, from: 0, of: total)
     let right = try vectors(of: candidate, "candidate", data.texts, from: total / 2, of: total)
-    guard left[0].count == right[0].count else {
-      throw VerificationError(
-        "the reference gives vectors of \(left[0].count) numbers and the candidate of "
-          + "\(right[0].count); only vectors of one length can be compared."
-      )
-    }
+    try data.check(lengths: (left[0].count, right[0].count))
     progress.report("verify", total, of: total, "texts")
-    let cosines = zip(left, right).map { cosine($0, $1) }
+    let cosines =
+      left[0].count == right[0].count ? zip(left, right).map { cosine($0, $1) } : []
     let ranking = data.pairs.isEmpty ? nil : ranking(data.pairs, left, right)
     let distances = cosines.map { 1 - $0 }
     let distanceBounds = interval(count: distances.count) { counts in
@@ -67,7 +73,8 @@ extension Verifier {
     return EmbeddingFindings(
       texts: data.texts.count,
       tokens: data.texts.reduce(0) { $0 + $1.count },
-      cosine: Distribution(cosines, segments: Segments(scoredTokens: [cosines.count])),
+      cosine: cosines.isEmpty
+        ? nil : Distribution(cosines, segments: Segments(scoredTokens: [cosines.count])),
       distanceBounds: distanceBounds,
       ranking: ranking,
       referenceBytes: reference.byteCount,
