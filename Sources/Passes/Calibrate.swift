@@ -117,11 +117,9 @@ public struct Calibrate: Pass {
       if isLast { break }
     }
     context.progress.report(Self.name, stages.count, of: stages.count, "blocks")
-    return Model(
-      graph: model.graph,
-      source: model.source,
-      calibration: Calibration(ranges: ranges, routers: routers.statistics)
-    )
+    var result = model
+    result.calibration = Calibration(ranges: ranges, routers: routers.statistics)
+    return result
   }
 
   /// Gives layers of experts that no token reached the range that spans those of their peers: the

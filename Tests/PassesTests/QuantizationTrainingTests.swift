@@ -66,30 +66,18 @@ import Testing
     #expect(after < 0.8 * before, "\(before) to \(after)")
   }
 
-  /// What is trained again begins where the training before it ended.
-  @Test(arguments: [false, true])
-  func trainingGoesOnFromWhatWasTrained(_ blocks: Bool) throws {
-    let model = try quantize(try LoadedModel.open(fixture("alice")), QuantizeActivations())
-    func trained(_ model: Model, blocks: Bool, steps: Int, rate: Double) throws -> Model {
-      var pass = QuantizationAwareTraining()
-      (pass.blocks, pass.training.steps, pass.training.length) = (blocks, steps, 32)
-      (pass.training.learningRate, pass.rangeRate) = (rate, rate)
-      var context = context(of: try LoadedModel.open(fixture("alice")), tokens: 512)
-      context.seed = 1
-      return try pass.apply(to: model, in: context)
-    }
-    let first = try trained(model.model, blocks: blocks, steps: 4, rate: 1e-2)
-    let second = try trained(first, blocks: false, steps: 1, rate: 1e-12)
-    var changes = 0
-    for name in first.source.manifest.names {
-      let tensor = try first.source.tensor(name)
-      let next = try second.source.tensor(name)
-      // What no block reads was not trained before, and had the checkpoint's type.
-      let own = next.dtype == tensor.dtype ? tensor : tensor.asFloat32(on: .automatic)
-      #expect(next.isIdentical(to: own), "\(name)")
-      if try !model.model.source.tensor(name).isIdentical(to: tensor) { changes += 1 }
-    }
-    #expect(changes > 8)
+  /// Symmetric activations have no zero points, and none is looked for.
+  @Test(arguments: QuantizationAwareTraining.Ranges.allCases)
+  func symmetricActivationsAreTrained(_ ranges: QuantizationAwareTraining.Ranges) throws {
+    let model = try LoadedModel.open(fixture("alice"))
+    var weights = QuantizeWeights()
+    weights.bits = 4
+    var activations = QuantizeActivations()
+    activations.symmetric = true
+    var pass = QuantizationAwareTraining()
+    pass.ranges = ranges
+    let (before, after) = try trained(model, weights, pass, activations: activations)
+    #expect(after < 0.8 * before, "\(before) to \(after)")
   }
 
   /// What the teacher writes is learned on too: one window and eleven others.
@@ -120,29 +108,6 @@ import Testing
       message { _ = try pass.apply(to: model.model, in: context(of: model, tokens: 64)) }
         == "quantization-aware-training: written is 4, and the model is an encoder, which writes no text. Leave it out."
     )
-  }
-
-  /// Blocks that were trained before an interruption are not trained again, and change nothing.
-  @Test(arguments: [0, 1])
-  func blocksGoOnAfterAnInterruption(_ block: Int) throws {
-    let model = try quantize(try LoadedModel.open(fixture("llama-tiny")), QuantizeActivations())
-    func train(_ archive: MemoryArchive, cutAfter cut: Int = .max) throws -> Model {
-      var context = context(of: try LoadedModel.open(fixture("llama-tiny")), tokens: 512)
-      context.archive = archive
-      var pass = QuantizationAwareTraining()
-      (pass.blocks, pass.channelRate) = (true, 0.02)
-      (pass.training.steps, pass.training.batch, pass.training.length) = (4, 2, 32)
-      pass.training.saveEvery = 2
-      if cut < .max { context.archive = CutArchive(archive, after: cut) }
-      return try pass.apply(to: model.model, in: context)
-    }
-    let whole = try train(MemoryArchive())
-    let archive = MemoryArchive()
-    #expect(throws: CutArchive.Cut.self) { _ = try train(archive, cutAfter: block) }
-    let resumed = try train(archive)
-    for name in whole.source.manifest.names {
-      #expect(try whole.source.tensor(name).isIdentical(to: resumed.source.tensor(name)))
-    }
   }
 
   /// Moving factors between what makes a value and what reads it changes nothing in floating point.
@@ -301,20 +266,6 @@ import Testing
 
   // MARK: Support
 
-  private func quantize(
-    _ model: LoadedModel,
-    _ activations: QuantizeActivations?
-  ) throws -> LoadedModel {
-    var context = context(of: model, tokens: 512)
-    context.ignored = try LayerFilter(["lm_head", #"re:.*\.kv_b_proj$"#])
-    var calibrate = Calibrate(observer: .minmax)
-    (calibrate.windows, calibrate.length) = (8, 32)
-    var result = model
-    let passes: [any Pass] = [calibrate, QuantizeWeights()] + (activations.map { [$0] } ?? [])
-    for pass in passes { result.model = try pass.apply(to: result.model, in: context) }
-    return result
-  }
-
   /// The divergence from the model in float before and after training.
   private func trained(
     _ model: LoadedModel,
@@ -369,32 +320,4 @@ private final class Capture: Loss {
     seen = run.values[0].copied()
     return 0
   }
-}
-
-/// An archive that breaks off once a block with a number has kept its first state.
-private struct CutArchive: TrainingArchive {
-  struct Cut: Error {}
-  private let archive: any TrainingArchive
-  private let block: Int
-  private let isCut: Bool
-
-  init(_ archive: any TrainingArchive, after block: Int, isCut: Bool = false) {
-    self.archive = archive
-    self.block = block
-    self.isCut = isCut
-  }
-
-  func part(_ name: String) -> any TrainingArchive {
-    CutArchive(archive.part(name), after: block, isCut: name == "block-\(block)")
-  }
-
-  func newest() throws -> (any TensorSource)? { try archive.newest() }
-
-  func save(_ state: any TensorSource, step: Int, keeping count: Int) throws {
-    try archive.save(state, step: step, keeping: count)
-    if isCut { throw Cut() }
-  }
-
-  func append(_ metrics: TrainingMetrics) throws { try archive.append(metrics) }
-  func rewind(to step: Int) throws { try archive.rewind(to: step) }
 }

@@ -42,3 +42,18 @@ extension Array {
     stride(from: 0, through: count - size, by: size).map { Array(self[$0..<$0 + size]) }
   }
 }
+
+/// A model after calibration, with its weights and activations quantized.
+func quantize(
+  _ model: LoadedModel,
+  _ activations: QuantizeActivations?
+) throws -> LoadedModel {
+  var context = context(of: model, tokens: 512)
+  context.ignored = try LayerFilter(["lm_head", #"re:.*\.kv_b_proj$"#])
+  var calibrate = Calibrate(observer: .minmax)
+  (calibrate.windows, calibrate.length) = (8, 32)
+  var result = model
+  let passes: [any Pass] = [calibrate, QuantizeWeights()] + (activations.map { [$0] } ?? [])
+  for pass in passes { result.model = try pass.apply(to: result.model, in: context) }
+  return result
+}

@@ -47,32 +47,47 @@ package final class AttentionRelationLoss: Loss {
   package func evaluate(_ run: LossEvaluation) throws -> Double {
     let x = run.values[0]
     let target = target()
-    let (batch, length) = (x.shape[0], x.shape[1])
     // The kernel gives a mean over tokens; the trainer divides by what is judged.
-    let judged = Double(isPerSequence ? batch : mask?.reduce(0) { $0 + Int($1) } ?? batch * length)
-    let mean = target.withElements(as: Float.self) { teacher -> Double in
+    guard isPerSequence else {
+      let count = mask?.reduce(0) { $0 + Int($1) } ?? x.rows
+      return mean(0..<x.shape[0], x, target, times: Double(count), run)
+    }
+    return (0..<x.shape[0]).reduce(0) { $0 + mean($1..<$1 + 1, x, target, times: 1, run) }
+  }
+
+  /// The mean over the tokens of some sequences, times a number.
+  private func mean(
+    _ sequences: Range<Int>,
+    _ x: Operand,
+    _ target: Tensor,
+    times scale: Double,
+    _ run: LossEvaluation
+  ) -> Double {
+    let length = x.shape[1]
+    let first = sequences.lowerBound * length
+    return target.withElements(as: Float.self) { teacher -> Double in
       guard let teacher = teacher.baseAddress else { return 0 }
       func loss(_ mask: UnsafePointer<Int32>?) -> Double {
-        relationLoss(
-          student: x.floats,
-          teacher: teacher,
-          shape: RelationShape(
-            batch: batch,
-            length: length,
-            studentFeatures: x.features,
-            teacherFeatures: target.shape[2],
-            heads: heads,
-            causal: isCausal
-          ),
-          mask: mask,
-          factor: Float(Double(run.factor) * weight * judged),
-          addTo: run.gradient?.mutableFloats,
-          on: run.workers
-        )
+        scale
+          * relationLoss(
+            student: x.floats + first * x.features,
+            teacher: teacher + first * target.shape[2],
+            shape: RelationShape(
+              batch: sequences.count,
+              length: length,
+              studentFeatures: x.features,
+              teacherFeatures: target.shape[2],
+              heads: heads,
+              causal: isCausal
+            ),
+            mask: mask,
+            factor: Float(Double(run.factor) * weight * scale),
+            addTo: run.gradient.map { $0.mutableFloats + first * x.features },
+            on: run.workers
+          )
       }
       guard let mask else { return loss(nil) }
-      return mask.withUnsafeBufferPointer { loss($0.baseAddress) }
+      return mask.withUnsafeBufferPointer { mask in loss(mask.baseAddress.map { $0 + first }) }
     }
-    return mean * judged
   }
 }

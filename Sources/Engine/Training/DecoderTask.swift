@@ -18,7 +18,7 @@ package final class DecoderTask: TrainingTask {
   private let windows: [[Int32]]
   /// What some examples are in the step at hand, in the place of their windows, and no text.
   package var written: [Int: [Int32]] = [:]
-  private let head: HeadLoss
+  private let head: HeadLoss?
   private let teacher: Teacher?
   /// Prepares losses beside the head's for a batch.
   private let prepare: ([[Int32]]) throws -> Void
@@ -29,7 +29,7 @@ package final class DecoderTask: TrainingTask {
   ///   - graph: the decoder.
   ///   - parameters: its parameters.
   ///   - windows: what it learns from, at least two tokens each.
-  ///   - head: judges the predictions.
+  ///   - head: judges the predictions, or nil where other losses alone do.
   ///   - teacher: gives the head its teacher's distributions.
   ///   - others: losses beside the head's.
   ///   - prepare: is called with the padded windows of a batch before others judge it.
@@ -39,7 +39,7 @@ package final class DecoderTask: TrainingTask {
     _ graph: Graph,
     _ parameters: ParameterSet,
     windows: [[Int32]],
-    head: HeadLoss,
+    head: HeadLoss?,
     teacher: Teacher? = nil,
     others: [any Loss] = [],
     prepare: @escaping ([[Int32]]) throws -> Void = { _ in },
@@ -56,7 +56,7 @@ package final class DecoderTask: TrainingTask {
     self.head = head
     self.teacher = teacher
     self.prepare = prepare
-    losses = [head] + others
+    losses = (head.map { [$0] } ?? []) + others
     differentiator = Differentiator(
       graph,
       parameters,
@@ -73,11 +73,12 @@ package final class DecoderTask: TrainingTask {
     let length = rows.map(\.count).max() ?? 0
     // Tokens behind a window's end change nothing before them in a causal model.
     let padded = rows.map { $0 + Array(repeating: 0, count: length - $0.count) }
-    head.target = HeadLoss.Target(
+    let judged = try teacher?(examples, padded)
+    head?.target = HeadLoss.Target(
       labels: rows.flatMap { row in
         Array(row.dropFirst()) + Array(repeating: -1, count: length - row.count + 1)
       },
-      teacher: try teacher?(examples, padded)
+      teacher: judged
     )
     for case let loss as StateLoss in losses { loss.rows = .tokens(lengths: rows.map(\.count)) }
     try prepare(padded)

@@ -81,11 +81,13 @@ package final class Differentiator {
     defer { releaseAll() }
     let last = plan.segments.count - 1
     for (index, segment) in plan.segments.enumerated() {
-      forward(segment, binding, keeping: !isCheckpointing || index == last)
+      forward(segment, binding, keeping: !isCheckpointing || index == last, isFirst: true)
     }
     var found = Array(repeating: 0.0, count: losses.count)
     for (index, segment) in plan.segments.enumerated().reversed() {
-      if isCheckpointing, index < last { forward(segment, binding, keeping: true) }
+      if isCheckpointing, index < last {
+        forward(segment, binding, keeping: true, isFirst: false)
+      }
       try judge(segment, factor, &found)
       backward(segment, binding)
       for place in segment.places {
@@ -96,6 +98,11 @@ package final class Differentiator {
     }
     withExtendedLifetime(given) {}
     return found
+  }
+
+  /// Whether a loss depends on a parameter.
+  func reaches(_ name: TensorName) -> Bool {
+    plan.parameters.contains(name) || losses.contains { $0.parameters.contains(name) }
   }
 
   /// How many bytes the values take that gradients read, where none is computed again.
@@ -117,7 +124,12 @@ package final class Differentiator {
 
   // MARK: Forward
 
-  private func forward(_ segment: TrainingPlan.Segment, _ binding: Binding, keeping: Bool) {
+  private func forward(
+    _ segment: TrainingPlan.Segment,
+    _ binding: Binding,
+    keeping: Bool,
+    isFirst: Bool
+  ) {
     for (step, place) in segment.places.enumerated() {
       let node = graph.nodes[place]
       let binding = self.binding(of: node, binding)
@@ -133,7 +145,7 @@ package final class Differentiator {
       if outputs.contains(where: { $0.count > 0 }) { evaluate(place, node, outputs, binding) }
       for (output, operand) in outputs.enumerated() {
         let value = ValueID(node: place, output: output)
-        if observed.contains(value), operand.count > 0 { observe(value, operand) }
+        if isFirst, observed.contains(value), operand.count > 0 { observe(value, operand) }
       }
       for value in segment.released[step] where !(keeping && segment.kept.contains(value)) {
         release(value)

@@ -28,7 +28,10 @@ struct ExampleOrder {
     let group = place / Self.batchesSortedTogether * Self.batchesSortedTogether
     let first = group * batch
     let last = min((group + Self.batchesSortedTogether) * batch, stepsInEpoch * batch)
-    let sorted = shuffled[first..<last].sorted { (lengths[$0], $1) > (lengths[$1], $0) }
+    // Those of one length stay in random order.
+    let sorted = shuffled[first..<last].enumerated()
+      .sorted { (lengths[$0.element], $1.offset) > (lengths[$1.element], $0.offset) }
+      .map(\.element)
     // Batches of a group come in random order, or every group would begin with its longest.
     let order = Array(0..<sorted.count / batch).shuffled(using: &generator)
     let start = order[place - group] * batch

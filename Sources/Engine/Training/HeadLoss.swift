@@ -1,6 +1,6 @@
 package import KaratGraphs
 package import KaratKernels
-import KaratTensors
+package import KaratTensors
 
 /// What a decoder's predictions lose: cross-entropy with the next tokens, divergence from a teacher,
 /// or both, through the head of the graph.
@@ -30,12 +30,13 @@ package final class HeadLoss: Loss {
     case top(tokens: [Int32], logProbabilities: [Float], count: Int)
   }
 
-  package let name = "loss"
+  package let name = "prediction"
   package let weight = 1.0
   package let values: [ValueID]
   /// What the next batch is judged by.
   package var target = Target(labels: [])
 
+  package var parameters: [TensorName] { [weightName] + (biasName.map { [$0] } ?? []) }
   private let weightName: TensorName
   private let biasName: TensorName?
   private let labelWeight: Double

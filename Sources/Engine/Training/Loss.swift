@@ -1,5 +1,6 @@
 package import KaratGraphs
 package import KaratKernels
+package import KaratTensors
 
 /// A term of what training makes small: it judges a value of the graph and knows its gradient.
 package protocol Loss {
@@ -11,6 +12,9 @@ package protocol Loss {
 
   /// The values that it reads; it has a gradient for the first. All of them lie in one block.
   var values: [ValueID] { get }
+
+  /// The parameters that it reads beyond the graph's values.
+  var parameters: [TensorName] { get }
 
   /// How many operations its products with weights take, forward and backward; a multiplication and an
   /// addition are two.
@@ -24,6 +28,9 @@ package protocol Loss {
 }
 
 extension Loss {
+  /// Most losses read values alone.
+  package var parameters: [TensorName] { [] }
+
   /// Most losses multiply by no weights.
   package func operations(_ values: [Operand]) -> Double { 0 }
 }

@@ -51,7 +51,9 @@ package final class Trainer {
     self.archive = archive
     self.identity = identity.merging(["seed": "\(seed)"]) { $1 }
     optimizer = Optimizer(
-      task.parameters.trained + task.hooks.companions,
+      // What no loss depends on stays as it is, also where weights decay.
+      task.parameters.trained.filter { task.differentiator.reaches($0.name) }
+        + task.hooks.companions,
       options,
       task.hooks.groups,
       remembering: task.hooks.remembered,

@@ -39,7 +39,12 @@ public struct TrainingMetrics: Sendable, Hashable {
     var object = JSONObject()
     object["step"] = .number(JSONNumber(step))
     object["loss"] = .finite(loss)
-    for (name, mean) in losses { object[name] = .finite(mean) }
+    // One loss is the whole; those of one name, such as routers', are shown as their sum.
+    var sums: [String: Double] = [:]
+    for (name, mean) in losses where losses.count > 1 {
+      sums[name, default: 0] += mean
+      object[name] = .finite(sums[name] ?? 0)
+    }
     object["learning_rate"] = .finite(rate)
     object["gradient_norm"] = .finite(gradientNorm)
     object["tokens"] = .number(JSONNumber(tokens))

@@ -16,6 +16,8 @@ struct TrainingPlan {
   }
 
   let segments: [Segment]
+  /// The parameters that losses depend on through the graph.
+  let parameters: Set<TensorName>
   /// For each node, whether a gradient flows through its first output.
   private let carries: [Bool]
 
@@ -41,6 +43,11 @@ struct TrainingPlan {
     for place in graph.nodes.indices.reversed() where isNeeded[place] {
       graph.nodes[place].inputs.forEach(need)
     }
+
+    parameters = Set(
+      graph.nodes.indices.lazy.filter { isNeeded[$0] }
+        .compactMap { graph.parameter(ValueID(node: $0))?.tensor }
+    )
 
     var carries = Array(repeating: false, count: graph.nodes.count)
     var groups: [(block: Int?, places: [Int])] = []

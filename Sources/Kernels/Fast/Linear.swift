@@ -1,7 +1,9 @@
 import CKernels
 
-/// Rows up to which a linear map is limited by reading its weight.
-private let fewRows = 4
+/// Rows up to which packing a weight, as products of matrices do, takes longer than it saves.
+private let fewRows = 32
+/// How many of them are mapped at a time.
+private let rowsAtATime = 4
 
 /// Maps rows linearly: out [rows, outFeatures] = x [rows, inFeatures] · weight [outFeatures,
 /// inFeatures] transposed + bias [outFeatures].
@@ -50,7 +52,7 @@ package func linear(
       outFeatures: outFeatures,
       bias: bias,
       out: out,
-      stride: stride,
+      outStride: stride,
       on: workers
     )
     return
@@ -79,7 +81,7 @@ package func linear(
   }
 }
 
-/// Reads each weight once, at the speed of memory.
+/// Reads each weight once, at the speed of memory, and from the cache for further rows.
 private func linearFewRows(
   x: UnsafePointer<Float>,
   rows: Int,
@@ -88,20 +90,22 @@ private func linearFewRows(
   outFeatures: Int,
   bias: UnsafePointer<Float>?,
   out: UnsafeMutablePointer<Float>,
-  stride: Int,
+  outStride: Int,
   on workers: Workers
 ) {
   let outputs = max(16, 2 * elementsPerTile / max(1, inFeatures) / 2 * 2)
   workers.forEachRun(of: outputs, in: outFeatures) { run in
-    kernels.linear_few_rows(
-      x,
-      rows,
-      inFeatures,
-      weight + run.lowerBound * inFeatures,
-      run.count,
-      bias.map { $0 + run.lowerBound },
-      out + run.lowerBound,
-      stride
-    )
+    for row in stride(from: 0, to: rows, by: rowsAtATime) {
+      kernels.linear_few_rows(
+        x + row * inFeatures,
+        min(rowsAtATime, rows - row),
+        inFeatures,
+        weight + run.lowerBound * inFeatures,
+        run.count,
+        bias.map { $0 + run.lowerBound },
+        out + row * outStride + run.lowerBound,
+        outStride
+      )
+    }
   }
 }

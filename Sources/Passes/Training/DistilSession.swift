@@ -54,21 +54,28 @@ struct DistilSession {
       graph,
       parameters,
       windows: windows,
-      head: try HeadLoss(
-        graph,
-        labelWeight: pass.text,
-        teacherWeight: pass.teacher,
-        divergence: pass.divergence.divergence,
-        temperature: pass.temperature
-      ),
+      head: pass.teacher > 0 || pass.text > 0
+        ? try HeadLoss(
+          graph,
+          labelWeight: pass.text,
+          teacherWeight: pass.teacher,
+          divergence: pass.divergence.divergence,
+          temperature: pass.temperature
+        ) : nil,
       teacher: teaching?.target,
       others: losses + routerLosses(graph),
       on: workers
     )
+    let balancer = BiasBalancer(graph, parameters, rate: pass.biasRate)
+    if pass.biasRate > 0 {
+      task.observe(balancer.observed) { balancer.observe($0, $1) }
+      task.hooks.finish = { balancer.step() }
+      task.hooks.remembered = balancer.biases
+    }
     if pass.onPolicy > 0 {
       let writer = StudentWriter(
         student,
-        parameters,
+        parameters.trained + task.hooks.remembered,
         share: pass.onPolicy,
         seed: context.seed,
         threads: context.threads
@@ -76,12 +83,6 @@ struct DistilSession {
       task.hooks.begin = { step, examples in
         task.written = try writer.written(step, examples.map { ($0, windows[$0]) })
       }
-    }
-    let balancer = BiasBalancer(graph, parameters, rate: pass.biasRate)
-    if pass.biasRate > 0 {
-      task.observe(balancer.observed) { balancer.observe($0, $1) }
-      task.hooks.finish = { balancer.step() }
-      task.hooks.remembered = balancer.biases
     }
     try train(task, on: workers)
     return learned(parameters, task.hooks.remembered)

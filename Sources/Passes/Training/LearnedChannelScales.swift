@@ -77,6 +77,14 @@ package final class LearnedChannelScales {
     )
   }
 
+  /// Scales of rows that move with the factors and do not learn by themselves.
+  var movedScales: [ParameterSet.Item] {
+    var known: Set<TensorName> = []
+    return places.flatMap(\.group.producerParameters).compactMap { scales[$0] }
+      .filter { known.insert($0).inserted }.map { parameters[$0] }
+      .filter { $0.gradient == nil }
+  }
+
   /// How many weights each channel of a place is read by.
   package var fanIns: [Double] { places.map(\.fanIn) }
 

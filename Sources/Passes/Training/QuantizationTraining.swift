@@ -55,6 +55,10 @@ struct QuantizationTraining {
       pass.text == 0,
       "text is \(pass.text); an encoder predicts no text. It learns from its teacher: text: 0."
     )
+    try pass.require(
+      pass.top == 0,
+      "top is \(pass.top); an encoder predicts no tokens that could be stored. Leave it out."
+    )
     let quantized = try prepared(block: nil)
     let teacher = try teacher()
     guard let vectors = quantized.graph.named["sentence_embedding"],
@@ -85,7 +89,12 @@ struct QuantizationTraining {
       !model.graph.isEncoder,
       "blocks is true, and the model is an encoder, which is trained as a whole. Leave it out."
     )
-    let windows = try windows()
+    try pass.require(
+      pass.text == 0 && pass.top == 0 && !pass.embeddings,
+      "text, top and embeddings are about predictions, and blocks learn from states. Leave them out, or "
+        + "train the whole in another pass."
+    )
+    let windows = try blockWindows()
     let learned = try LearnedSource(model.source, isFiled: context.memory != nil)
     var student = model
     student.source = learned
@@ -122,6 +131,15 @@ struct QuantizationTraining {
     // Where weights were before they were rounded is not where they are now.
     student.unrounded = nil
     return student
+  }
+
+  /// The windows that blocks learn from: those of all steps, since both models run over each of them.
+  private func blockWindows() throws -> [[Int32]] {
+    let windows = try windows()
+    let (count, overflow) = pass.training.steps.multipliedReportingOverflow(by: pass.training.batch)
+    guard !overflow, count < windows.count else { return windows }
+    var generator = SeededGenerator(seed: context.seed)
+    return windows.shuffled(using: &generator).prefix(count).map(\.self)
   }
 
   // `states` gives a value that the block reads, or, for nil, what it is to give.
@@ -210,6 +228,7 @@ struct QuantizationTraining {
     let channels =
       pass.channelRate > 0 ? try LearnedChannelScales(of: quantized, on: workers) : nil
     task.hooks.companions = channels?.items ?? []
+    task.hooks.remembered = channels?.movedScales ?? []
     task.hooks.groups = quantized.groups(
       TrainableQuantization.Rates(
         codes: pass.codeRate,
@@ -228,7 +247,7 @@ struct QuantizationTraining {
       task.observe(Set(layers.keys)) { value, numbers in
         if let layer = layers[value] { quantized.observe(layer, numbers) }
       }
-      task.hooks.remembered = quantized.remembered
+      task.hooks.remembered += quantized.remembered
       let frozen = max(pass.training.steps / 5, 1)
       task.hooks.begin = { step, _ in quantized.isFrozen = step >= frozen }
     }

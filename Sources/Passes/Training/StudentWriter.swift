@@ -9,7 +9,7 @@ import KaratTensors
 /// interrupted goes on the same. Takes 4 bytes for each parameter while it writes.
 struct StudentWriter {
   private let student: Model
-  private let parameters: ParameterSet
+  private let parameters: [ParameterSet.Item]
   private let share: Double
   private let seed: UInt64
   private let threads: Int?
@@ -22,7 +22,7 @@ struct StudentWriter {
   ///   - threads: how many threads to run on, or nil for one on each core.
   init(
     _ student: Model,
-    _ parameters: ParameterSet,
+    _ parameters: [ParameterSet.Item],
     share: Double,
     seed: UInt64,
     threads: Int?
@@ -67,7 +67,7 @@ struct StudentWriter {
   /// The student as it is now.
   private var present: Model {
     var tensors: [TensorName: DerivedTensor] = [:]
-    for item in parameters.trained where student.source.manifest[item.name] != nil {
+    for item in parameters where student.source.manifest[item.name] != nil {
       tensors[item.name] = DerivedTensor(item.tensor)
     }
     return Model(graph: student.graph, source: student.source.overlaid(with: tensors))

@@ -42,7 +42,9 @@ package final class TrainableQuantization {
     let layers = all.filter { wanted?.contains($0.weight) ?? true }
     let activations = Set(layers.compactMap(\.leader))
     let scales = Set(layers.map(\.weightScale)).union(activations.map { $0 / "input_scale" })
+    // Symmetric ranges have none.
     let zeroPoints = Set(activations.map { $0 / "input_zero_point" })
+      .intersection(graph.parameters.map(\.name))
     let isRangeTrained = isRangeTrained()
     let ranges = scales.union(zeroPoints)
     let parameters = try ParameterSet(
@@ -161,10 +163,12 @@ package final class TrainableQuantization {
     average[0] += 0.01 * (found.min - average[0])
     average[1] += 0.01 * (found.max - average[1])
     let range = QuantizationRange(spanning: average[0], average[1])
-    parameters[layer / "input_scale"].values[0] = range.scale
-    if zeroPoints.contains(layer / "input_zero_point") {
-      parameters[layer / "input_zero_point"].values[0] = Float(range.zeroPoint)
+    guard zeroPoints.contains(layer / "input_zero_point") else {
+      parameters[layer / "input_scale"].values[0] = range.symmetric.scale
+      return
     }
+    parameters[layer / "input_scale"].values[0] = range.scale
+    parameters[layer / "input_zero_point"].values[0] = Float(range.zeroPoint)
   }
 
   /// What observed ranges depend on: averages, and the ranges that follow them.
@@ -194,6 +198,8 @@ package final class TrainableQuantization {
     for layer in layers {
       let (weight, scale) = (parameters[layer.weight], parameters[layer.weightScale])
       codes.insert(layer.weight)
+      // Factors of channels move it, whether it learns or not.
+      changes[layer.weightScale] = DerivedTensor(scale.stored)
       changes[layer.weight] = DerivedTensor(
         Tensor(.i8, weight.shape) { bytes in
           guard let out = bytes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
@@ -210,7 +216,7 @@ package final class TrainableQuantization {
       )
       guard let leader = layer.leader else { continue }
       for name in ["input_scale", "input_zero_point"]
-      where manifest[layer.path / name] != nil {
+      where manifest[layer.path / name] != nil && parameters.contains(leader / name) {
         changes[layer.path / name] = DerivedTensor(parameters[leader / name].stored)
       }
     }
@@ -249,8 +255,11 @@ extension Graph {
 
   /// Whether a parameter is a table of embeddings or the weight of the head.
   func isEmbeddingOrHead(_ name: TensorName) -> Bool {
-    guard let logits = named["logits"] else { return false }
-    if node(of: logits).inputs.contains(where: { parameter($0)?.tensor == name }) { return true }
+    if let logits = named["logits"],
+      node(of: logits).inputs.contains(where: { parameter($0)?.tensor == name })
+    {
+      return true
+    }
     return nodes.contains { node in
       guard case .embedding = node.op else { return false }
       return parameter(node.inputs[1])?.tensor == name
