@@ -125,6 +125,12 @@ struct OutputOptions: ParsableArguments {
   )
   var shardSize: Int?
 
+  /// Refuses to split a single file.
+  func checkShards(of output: String, as form: ModelForm) throws {
+    guard form != .folder, shardSize != nil else { return }
+    throw ValidationError("--shard-size splits a folder; '\(output)' is a single file.")
+  }
+
   @Flag(help: "Replace an output that Karat wrote before.")
   var force = false
 

@@ -229,9 +229,11 @@ struct JobOptions: ParsableArguments {
   @OptionGroup var resources: RunOptions
   @OptionGroup var memory: MemoryOptions
 
-  /// Checks that an output of codes says what they mean.
-  func checkHoldsConfig(_ output: String) throws {
-    guard try form.form(of: output) != .safetensors else {
+  /// Checks that an output can be written, and says what its tensors mean.
+  func check(_ output: String) throws {
+    let form = try form.form(of: output)
+    try self.output.checkShards(of: output, as: form)
+    guard form != .safetensors else {
       throw ValidationError(
         "'\(output)' would hold the tensors alone, and nothing would say what they mean. Name a folder "
           + "or a .kcf file."

@@ -81,6 +81,12 @@ extension Command {
         try refused(place, distill + ["--states", "nan"], 65, "states is not a number")
         let qat = ["qat", "alice", "o", "--data", "text.txt"]
         try refused(place, qat + ["--range-rate", "inf"], 65, "range-rate is infinity")
+        try refused(
+          place,
+          ["distill", "alice", "o.kcf", "--data", "text.txt", "--layers", "2", "--shard-size", "1MB"],
+          64,
+          "--shard-size splits a folder"
+        )
         try refused(place, qat + ["--threads", "9223372036854775807"], 64, "from 1 to 1024")
         try place.write(
           recipe("  - distil: { layers: 2, router-entropy: .inf }"),

@@ -33,9 +33,7 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     let form = try chosenForm
-    if form != .folder, options.shardSize != nil {
-      throw ValidationError("--shard-size splits a folder; '\(output)' is a single file.")
-    }
+    try options.checkShards(of: output, as: form)
     if form != .kcf, base != nil {
       throw ValidationError("--base goes with a KCF; '\(output)' is none. Name it *.kcf.")
     }

@@ -88,7 +88,7 @@ struct DistillCommand: ParsableCommand {
   @OptionGroup var options: JobOptions
 
   func validate() throws {
-    try options.checkHoldsConfig(output)
+    try options.check(output)
     let sizes = [layers, feedForward, expertFeedForward, heads, hidden, experts, dense].compactMap(
       \.self
     )

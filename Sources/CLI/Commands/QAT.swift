@@ -62,7 +62,7 @@ struct QATCommand: ParsableCommand {
   @OptionGroup var options: JobOptions
 
   func validate() throws {
-    try options.checkHoldsConfig(output)
+    try options.check(output)
     try Recipe.checkChoice(preset: preset, recipe: recipe)
     let rates = [rangeRate, codeRate, channelRate]
     if recipe != nil,

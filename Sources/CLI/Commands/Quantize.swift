@@ -38,7 +38,7 @@ struct QuantizeCommand: ParsableCommand {
   @OptionGroup var options: JobOptions
 
   func validate() throws {
-    try options.checkHoldsConfig(output)
+    try options.check(output)
     try Recipe.checkChoice(preset: preset, recipe: recipe)
   }
 
@@ -114,6 +114,7 @@ struct RunCommand: ParsableCommand {
           + "mean. Name a folder or a .kcf file."
       )
     }
+    try options.checkShards(of: output, as: form)
     var job = RecipeJob(
       model: model,
       output: output,
