@@ -83,7 +83,8 @@ extension Command {
         try refused(place, qat + ["--range-rate", "inf"], 65, "range-rate is infinity")
         try refused(
           place,
-          ["distill", "alice", "o.kcf", "--data", "text.txt", "--layers", "2", "--shard-size", "1MB"],
+          ["distill", "alice", "o.kcf", "--data", "text.txt", "--layers", "2"]
+            + ["--shard-size", "1MB"],
           64,
           "--shard-size splits a folder"
         )
